@@ -261,6 +261,9 @@ pub struct RegistryConfig {
     /// What an environment runs has the label `deployed-ENV` there; of a Harbor alone.
     #[serde(default)]
     pub labels: bool,
+    /// What an environment runs has a tag `deployed-ENV-…` there; of a Harbor alone.
+    #[serde(default)]
+    pub deployed_tags: bool,
 }
 
 /// A registry with an API of its own.

@@ -1,40 +1,44 @@
-//! Labels of what environments run, in each Harbor whose `[[registry]]` has `labels = true`: set once an environment runs an image, taken
-//! off when none of its name runs it any longer.
+//! Marks of what environments run, in each Harbor whose `[[registry]]` has `labels = true` or `deployed_tags = true`: set once an environment
+//! runs an image, taken off when none of its name runs it any longer.
 //!
 //! What is so is asked of Harbor, so nothing is kept between runs of the agent. A place is looked at when what runs there changes, and
 //! once after a start. A registry that does not do it delays nothing else: it is told in the log, and tried again.
+
+mod labels;
+mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quarterdeck_container::registry::credentials::Login;
 use quarterdeck_container::registry::harbor::{Harbor, HarborError};
-use quarterdeck_container::registry::oci::RegistryError;
+use quarterdeck_container::registry::oci::{Registries, RegistryError};
 use quarterdeck_core::backoff::doubled;
-use quarterdeck_core::deployed_marks::{self as labels, Place, Running, Wanted};
+use quarterdeck_core::deployed_marks::{self as marks, Changes, Mark, Place, Running, Wanted};
 use quarterdeck_core::image_ref::{ImageRef, ImageRefError};
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::error::{Failure, Hint, chain};
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Object};
 use tokio::time::Instant;
 
-use crate::config::Config;
+use crate::config::{Config, RegistryConfig};
 use crate::context::Context;
 use crate::images::LoginError;
-use crate::journal::snapshots::Changes;
+use crate::journal::snapshots;
 
-/// What runs is compared this often at most: a fleet that is synced says more in a second than labels have to follow.
+/// What runs is compared this often at most: a fleet that is synced says more in a second than marks have to follow.
 const PACE: Duration = Duration::from_millis(500);
 
 /// The waits after a failure, from the first to the longest: a person who adds a permission sees it used within minutes.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
-/// The releases of an environment in whose repositories a label may be left: this one and the one before.
+/// The releases of an environment in whose repositories a mark may be left: this one and the one before.
 const RELEASES: usize = 2;
 
-/// Why labels are not as they should be.
+/// Why marks are not as they should be.
 #[derive(Debug, thiserror::Error)]
-enum LabelError {
+enum MarkError {
     #[error(transparent)]
     Harbor(#[from] HarborError),
     #[error(transparent)]
@@ -47,7 +51,7 @@ enum LabelError {
     Answer { registry: String, source: serde_json::Error },
 }
 
-impl Hint for LabelError {
+impl Hint for MarkError {
     fn hint(&self) -> std::borrow::Cow<'_, str> {
         match self {
             Self::Harbor(error) => error.hint(),
@@ -75,13 +79,13 @@ struct Failed {
     again: Instant,
 }
 
-/// Keeps labels until the agent ends.
+/// Keeps marks until the agent ends.
 pub async fn keep(context: Arc<Context>) {
     let snapshot = context.journal.snapshot();
     let (mut changes, mut configuration) = (snapshot.subscribe(), context.config.subscribe());
     let mut kept = Kept::default();
     let mut seen = *changes.borrow_and_update();
-    let mut registries = labelled(&configuration.borrow_and_update());
+    let mut registries = marked(&configuration.borrow_and_update());
     let mut is_stale = kept.takes_note_of_all(&context).await;
     loop {
         let again = kept.failed.values().map(|failed| failed.again).min();
@@ -117,7 +121,7 @@ pub async fn keep(context: Arc<Context>) {
                 if changed.is_err() {
                     return;
                 }
-                registries = labelled(&configuration.borrow_and_update());
+                registries = marked(&configuration.borrow_and_update());
                 // A login may be another one now.
                 kept.failed.clear();
                 seen = *changes.borrow_and_update();
@@ -129,14 +133,19 @@ pub async fn keep(context: Arc<Context>) {
     }
 }
 
-/// The registries whose artifacts have labels.
-fn labelled(config: &Config) -> BTreeSet<String> {
-    config.registry.iter().filter(|registry| registry.labels).map(|registry| registry.host.clone()).collect()
+/// The registries whose artifacts have marks, and which.
+fn marked(config: &Config) -> BTreeSet<(Mark, String)> {
+    let marks = |registry: &RegistryConfig| {
+        let marks = [(Mark::Label, registry.labels), (Mark::Tag, registry.deployed_tags)];
+        let host = registry.host.clone();
+        marks.into_iter().filter(|(_, is_wanted)| *is_wanted).map(move |(mark, _)| (mark, host.clone()))
+    };
+    config.registry.iter().flat_map(marks).collect()
 }
 
 impl Kept {
     /// What changed environments run; whether it is something else than before.
-    fn takes_note_of(&mut self, changed: &Changes) -> bool {
+    fn takes_note_of(&mut self, changed: &snapshots::Changes) -> bool {
         let mut is_other = false;
         for (_, object) in &changed.keys {
             let Some(Object::Environment(status)) = object.as_deref() else { continue };
@@ -171,14 +180,14 @@ impl Kept {
                 let released = released.iter().map(|releases| names(releases.iter().flatten()));
                 self.before.extend(new.into_iter().zip(released));
             }
-            // Without the history a label that is left elsewhere stays; what runs has its label all the same.
+            // Without the history a mark that is left elsewhere stays; what runs has its mark all the same.
             Err(error) => tracing::debug!(error = %chain(&error), "what ran before is not known"),
         }
         true
     }
 
     /// Brings each place up to date where what is wanted there is new, or due again after a failure.
-    async fn round(&mut self, context: &Context, registries: &BTreeSet<String>) {
+    async fn round(&mut self, context: &Context, registries: &BTreeSet<(Mark, String)>) {
         let mut running = Vec::new();
         for (id, images) in &self.running {
             let before = self.before.entry(id.clone()).or_default();
@@ -189,7 +198,8 @@ impl Kept {
                 before: before.clone(),
             });
         }
-        let wanted = labels::wanted(&running, |registry| registries.contains(registry));
+        let of = |mark| marks::wanted(&running, mark, |registry| registries.contains(&(mark, registry.to_owned())));
+        let wanted: BTreeMap<Place, Wanted> = of(Mark::Label).into_iter().chain(of(Mark::Tag)).collect();
         self.done.retain(|place, _| wanted.contains_key(place));
         self.failed.retain(|place, _| wanted.contains_key(place));
         for (place, wanted) in wanted {
@@ -207,15 +217,15 @@ impl Kept {
         }
     }
 
-    fn fails(&mut self, place: Place, error: &LabelError) {
+    fn fails(&mut self, place: Place, error: &MarkError) {
         let Failure { message, hint } = Failure::of(error);
         let before = self.failed.remove(&place);
         if before.as_ref().is_none_or(|before| before.message != message) {
             let image = format!("{}/{}", place.registry, place.repository);
-            tracing::warn!(image, label = place.label(), error = %message, %hint, "cannot label what an environment runs");
+            tracing::warn!(image, environment = %place.environment, error = %message, %hint, "cannot mark what an environment runs");
         }
         let times = before.map_or(1, |before| before.times + 1);
-        let asked = if let LabelError::Harbor(HarborError::Busy { wait, .. }) = error { *wait } else { None };
+        let asked = if let MarkError::Harbor(HarborError::Busy { wait, .. }) = error { *wait } else { None };
         let again = Instant::now() + doubled(AGAIN.0, times - 1, AGAIN.1).max(asked.unwrap_or_default());
         self.failed.insert(place, Failed { message, times, again });
     }
@@ -231,61 +241,70 @@ fn names<'a>(images: impl Iterator<Item = &'a String>) -> BTreeSet<String> {
     images.filter_map(|image| Some(ImageRef::parse(image).ok()?.name())).collect()
 }
 
-/// Sets the label of one place on what runs there, and takes it off everything else.
-async fn bring(context: &Context, place: &Place, wanted: &Wanted) -> Result<(), LabelError> {
+/// Sets the mark of one place on what runs there, and takes it off everything else.
+async fn bring(context: &Context, place: &Place, wanted: &Wanted) -> Result<(), MarkError> {
     let images = context.images();
     let any = ImageRef::parse(&format!("{}/{}", place.registry, place.repository))?;
     let login = images.login(&any).await?;
     let harbor = images.registries.harbor(&place.registry, login.as_ref())?;
+    let digests = digests(&images.registries, place, wanted, login.as_ref()).await?;
+    let at = At { harbor, place, any };
+    let changes = match place.mark {
+        Mark::Label => labels::bring(&at, &digests, wanted.is_whole).await?,
+        Mark::Tag => tags::bring(&at, &digests, wanted.is_whole).await?,
+    };
+    if changes != Changes::default() {
+        let (image, mark) = (at.any.name(), place.mark);
+        tracing::info!(image, ?mark, environment = %place.environment, set = ?changes.set, taken_off = ?changes.take_off, "marks follow what runs");
+    }
+    Ok(())
+}
+
+/// A place in the Harbor that it is in.
+struct At<'a> {
+    harbor: Harbor<'a>,
+    place: &'a Place,
+    /// Its repository, as an image without tag and digest.
+    any: ImageRef,
+}
+
+impl At<'_> {
+    fn artifact(&self, digest: &str) -> Result<ImageRef, MarkError> {
+        Ok(ImageRef::parse(&self.place.image(digest))?)
+    }
+
+    fn read<T>(&self, answer: Result<T, serde_json::Error>) -> Result<T, MarkError> {
+        answer.map_err(|source| MarkError::Answer { registry: self.place.registry.clone(), source })
+    }
+
+    /// What a mark that cannot be set comes to: an artifact that was deleted before it could be kept is told, and no later try
+    /// changes it.
+    fn set(&self, digest: &str, answer: Result<(), HarborError>) -> Result<(), MarkError> {
+        match answer {
+            Err(error @ HarborError::Missing { .. }) => {
+                let environment = &self.place.environment;
+                tracing::warn!(%environment, digest, hint = %error.hint(), "{error}; an environment runs it");
+                Ok(())
+            }
+            answer => Ok(answer?),
+        }
+    }
+}
+
+/// The digests of what runs. A tag that is not there has nothing that could be kept.
+async fn digests(
+    registries: &Registries,
+    place: &Place,
+    wanted: &Wanted,
+    login: Option<&Login>,
+) -> Result<BTreeSet<String>, MarkError> {
     let mut digests = BTreeSet::new();
     for reference in &wanted.references {
         if reference.contains(':') {
             digests.insert(reference.clone());
         } else {
-            // A tag that is not there has nothing that could be kept.
-            digests.extend(images.registries.digest(&ImageRef::parse(&place.image(reference))?, login.as_ref()).await?);
+            digests.extend(registries.digest(&ImageRef::parse(&place.image(reference))?, login).await?);
         }
     }
-    let Some(label) = label(&harbor, place, !digests.is_empty()).await? else { return Ok(()) };
-    let answer = harbor.labelled(&any, label).await;
-    let present = match answer {
-        Ok(answer) => read(place, labels::digests(&answer))?,
-        // A repository that went has nothing to label.
-        Err(HarborError::Missing { .. }) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let changes = labels::changes(&digests, wanted.is_whole, &present);
-    for digest in &changes.set {
-        match harbor.set_label(&ImageRef::parse(&place.image(digest))?, label).await {
-            // It was deleted before it could be kept, which no later try changes.
-            Err(error @ HarborError::Missing { .. }) => {
-                tracing::warn!(label = place.label(), hint = %error.hint(), "{error}; an environment runs it");
-            }
-            answer => answer?,
-        }
-    }
-    for digest in &changes.take_off {
-        harbor.take_label_off(&ImageRef::parse(&place.image(digest))?, label).await?;
-    }
-    if changes != Default::default() {
-        let image = any.name();
-        tracing::info!(image, label = place.label(), set = ?changes.set, taken_off = ?changes.take_off, "labels follow what runs");
-    }
-    Ok(())
-}
-
-/// The number of the label, which is made where it is needed and not there.
-async fn label(harbor: &Harbor<'_>, place: &Place, is_needed: bool) -> Result<Option<i64>, LabelError> {
-    let project = read(place, labels::project_number(&harbor.project(place.project()).await?))?;
-    let name = place.label();
-    let found = read(place, labels::label_number(&harbor.labels(project, &name).await?, &name))?;
-    if found.is_some() || !is_needed {
-        return Ok(found);
-    }
-    harbor.make_label(project, &name).await?;
-    read(place, labels::label_number(&harbor.labels(project, &name).await?, &name))
-}
-
-fn read<T>(place: &Place, answer: Result<T, serde_json::Error>) -> Result<T, LabelError> {
-    answer.map_err(|source| LabelError::Answer { registry: place.registry.clone(), source })
+    Ok(digests)
 }

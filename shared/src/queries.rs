@@ -27,6 +27,8 @@ pub struct RunsQuery {
     pub application: Option<ApplicationName>,
     /// As in [`Limit`].
     pub limit: Option<usize>,
+    /// Only those older than the run with this id.
+    pub before: Option<TypedId>,
 }
 
 /// Which events.

@@ -1,13 +1,14 @@
-//! Which artifacts of a Harbor have the label of an environment, so that who deletes old ones sees what runs. (pure)
+//! Which artifacts of a Harbor are marked as what an environment runs: by a label, by a tag, or both. (pure)
 //!
-//! The rules of Harbor's own retention select by tag alone; the label is for people, and for programs that delete by its API.
+//! Its retention selects by tag alone, so the tag is for that; the label is for people, and for programs that delete by its API.
 //!
 //! ```text
-//! what environments run ─ wanted ─► by repository and environment: which images ─ changes ─► labels to set and to take off
+//! what environments run ─ wanted ─► by repository and environment: which images ─ changes ─► marks to set and to take off
 //! ```
 //!
-//! The label of the environments called `prod` is `deployed-prod`. Applications may share a repository, so what all of them run
-//! counts together; and where it is not known of one what it runs, nothing loses a label for it.
+//! The label of the environments called `prod` is `deployed-prod`; a tag of theirs is `deployed-prod-` and the beginning of the digest that
+//! it is on, for a tag names one artifact and environments of one name may run several. Applications may share a repository, so
+//! what all of them run counts together; and where it is not known of one what it runs, nothing loses a mark for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,19 @@ pub struct Running {
     pub before: BTreeSet<String>,
 }
 
-/// Where a label is wanted.
+/// How what runs is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// A label of the project.
+    Label,
+    /// A tag.
+    Tag,
+}
+
+/// Characters of a digest in a tag: as many as in a container's short id, too many to meet by chance in a repository.
+const SHORT: usize = 12;
+
+/// Where a mark is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The host.
@@ -36,6 +49,8 @@ pub struct Place {
     pub repository: String,
     /// Of which environments.
     pub environment: EnvironmentName,
+    /// Which.
+    pub mark: Mark,
 }
 
 impl Place {
@@ -44,7 +59,13 @@ impl Place {
         format!("deployed-{}", self.environment)
     }
 
-    /// The project that the label is in.
+    /// The tag of an artifact: `deployed-prod-1f3c2a9b0d4e`. Tags have 128 characters at most, and this one 85.
+    pub fn tag(&self, digest: &str) -> String {
+        let (_, hex) = digest.split_once(':').unwrap_or(("", digest));
+        format!("{}-{}", self.label(), hex.get(..SHORT).unwrap_or(hex))
+    }
+
+    /// The project that the artifacts are in.
     pub fn project(&self) -> &str {
         self.repository.split_once('/').map_or(&self.repository, |(project, _)| project)
     }
@@ -56,22 +77,22 @@ impl Place {
     }
 }
 
-/// What has a label.
+/// What has a mark.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Digests, and tags of what runs by its tag alone.
     pub references: BTreeSet<String>,
-    /// Whether nothing else runs. Where it is not known of an environment, what has the label keeps it.
+    /// Whether nothing else runs. Where it is not known of an environment, what has the mark keeps it.
     pub is_whole: bool,
 }
 
-/// The labels that are wanted in the registries that have any.
-pub fn wanted(all: &[Running], has_labels: impl Fn(&str) -> bool) -> BTreeMap<Place, Wanted> {
+/// The marks that are wanted of one kind, in the registries that have it.
+pub fn wanted(all: &[Running], mark: Mark, has: impl Fn(&str) -> bool) -> BTreeMap<Place, Wanted> {
     let place = |environment: &EnvironmentName, text: &str| {
         let image = ImageRef::parse(text).ok()?;
-        let is_placed = has_labels(image.registry()) && image.repository().contains('/');
+        let is_placed = has(image.registry()) && image.repository().contains('/');
         let (registry, repository) = (image.registry().to_owned(), image.repository().to_owned());
-        is_placed.then_some((Place { registry, repository, environment: environment.clone() }, image))
+        is_placed.then_some((Place { registry, repository, environment: environment.clone(), mark }, image))
     };
     let mut wanted: BTreeMap<Place, Wanted> = BTreeMap::new();
     for Running { environment, images, before } in all {
@@ -100,13 +121,13 @@ pub fn wanted(all: &[Running], has_labels: impl Fn(&str) -> bool) -> BTreeMap<Pl
 /// What is to be done in one place, by digests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// These get the label.
+    /// These get the mark.
     pub set: BTreeSet<String>,
     /// These lose it.
     pub take_off: BTreeSet<String>,
 }
 
-/// From the digests that are to have a label, and those that have it.
+/// From the digests that are to have a mark, and those that have it.
 pub fn changes(wanted: &BTreeSet<String>, is_whole: bool, present: &BTreeSet<String>) -> Changes {
     let set = wanted.difference(present).cloned().collect();
     let take_off = present.difference(wanted).filter(|_| is_whole).cloned().collect();
@@ -152,6 +173,25 @@ pub fn digests(artifacts: &[u8]) -> Result<BTreeSet<String>, serde_json::Error> 
     Ok(artifacts.into_iter().flatten().map(|artifact| artifact.digest).collect())
 }
 
+/// The digests in a list of artifacts that have their tag of a place.
+///
+/// # Errors
+/// Where it is no list of artifacts.
+pub fn tagged(artifacts: &[u8], place: &Place) -> Result<BTreeSet<String>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Artifact {
+        digest: String,
+        tags: Option<Vec<Tag>>,
+    }
+    #[derive(Deserialize)]
+    struct Tag {
+        name: String,
+    }
+    let artifacts: Option<Vec<Artifact>> = serde_json::from_slice(artifacts)?;
+    let has_its = |one: &Artifact| one.tags.iter().flatten().any(|tag| tag.name == place.tag(&one.digest));
+    Ok(artifacts.into_iter().flatten().filter(has_its).map(|artifact| artifact.digest).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -173,16 +213,17 @@ mod tests {
 
     /// `shop/web deployed-prod: sha256:aaaa… +` of each place; `+` where nothing else runs.
     fn shown(all: &[Running]) -> Vec<String> {
-        let shown = wanted(all, |registry| registry == "harbor.example").into_iter().map(|(place, wanted)| {
-            let references: Vec<&str> = wanted.references.iter().map(|one| one.get(..9).unwrap_or(one)).collect();
-            format!(
-                "{} {}: {}{}",
-                place.repository,
-                place.label(),
-                references.join(" "),
-                if wanted.is_whole { "+" } else { "" }
-            )
-        });
+        let shown =
+            wanted(all, Mark::Label, |registry| registry == "harbor.example").into_iter().map(|(place, wanted)| {
+                let references: Vec<&str> = wanted.references.iter().map(|one| one.get(..9).unwrap_or(one)).collect();
+                format!(
+                    "{} {}: {}{}",
+                    place.repository,
+                    place.label(),
+                    references.join(" "),
+                    if wanted.is_whole { "+" } else { "" }
+                )
+            });
         shown.collect()
     }
 
@@ -240,10 +281,31 @@ mod tests {
     #[test]
     fn an_image_is_named_by_its_digest_or_its_tag() {
         let (registry, repository) = ("harbor.example".to_owned(), "shop/team/web".to_owned());
-        let place = Place { registry, repository, environment: "prod".parse().unwrap() };
+        let place = Place { registry, repository, environment: "prod".parse().unwrap(), mark: Mark::Tag };
         assert_eq!(place.project(), "shop");
         assert_eq!(place.image(&digest('a')), format!("harbor.example/shop/team/web@{}", digest('a')));
         assert_eq!(place.image("1.4"), "harbor.example/shop/team/web:1.4");
+        assert_eq!(place.tag(&digest('a')), "deployed-prod-aaaaaaaaaaaa");
+    }
+
+    #[test]
+    fn an_artifact_has_its_tag_where_it_is_of_this_environment_and_of_its_digest() {
+        let (registry, repository) = ("harbor.example".to_owned(), "shop/web".to_owned());
+        let place = Place { registry, repository, environment: "prod".parse().unwrap(), mark: Mark::Tag };
+        let artifact = |of, tags: &[&str]| {
+            let tags: Vec<_> = tags.iter().map(|name| serde_json::json!({ "name": name })).collect();
+            serde_json::json!({ "digest": digest(of), "tags": tags })
+        };
+        let answer = serde_json::json!([
+            artifact('a', &["1.4.0", "deployed-prod-aaaaaaaaaaaa"]),
+            // Of an environment `prod-cccccccccccc`; of another artifact, as who moves a tag leaves it; of none.
+            artifact('c', &["deployed-prod-cccccccccccc-cccccccccccc"]),
+            artifact('b', &["deployed-prod-aaaaaaaaaaaa", "deployed-prod"]),
+            { "digest": digest('d'), "tags": null },
+        ]);
+        assert_eq!(tagged(answer.to_string().as_bytes(), &place).unwrap(), [digest('a')].into());
+        assert_eq!(tagged(b"null", &place).unwrap(), BTreeSet::new());
+        assert!(tagged(b"{}", &place).is_err());
     }
 
     proptest! {

@@ -97,7 +97,9 @@ pub(super) async fn runs(
     State(context): State<Shared>,
     Query(query): Query<RunsQuery>,
 ) -> Answer<Json<Vec<RunStatus>>> {
-    let found = context.journal.ask(move |history| history.runs(query.application.as_ref(), rows(query.limit))).await?;
+    let RunsQuery { application, limit, before } = query;
+    let before = before.map(|id| id.number);
+    let found = context.journal.ask(move |history| history.runs(application.as_ref(), before, rows(limit))).await?;
     Ok(Json(found.into_iter().map(|run| as_it_is_now(&context, run)).collect()))
 }
 

@@ -87,9 +87,11 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
         if registry.username.is_none() && (registry.password_env.is_some() || registry.password_file.is_some()) {
             say("registry", index, "host", "a password needs a username beside it".to_owned());
         }
-        if registry.labels && registry.kind != Some(RegistryKind::Harbor) {
-            let message = "only Harbor has labels: set kind = \"harbor\", or leave out labels".to_owned();
-            say("registry", index, "labels", message);
+        for (option, is_set) in [("labels", registry.labels), ("deployed_tags", registry.deployed_tags)] {
+            if is_set && registry.kind != Some(RegistryKind::Harbor) {
+                let message = format!("only Harbor can do this: set kind = \"harbor\", or leave out {option}");
+                say("registry", index, option, message);
+            }
         }
         if registry.insecure && registry.ca_file.is_some() {
             let message = "plain http shows no certificate: leave out ca_file or insecure".to_owned();

@@ -591,6 +591,11 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         ("[[registry]]\nhost = 'r'\ninsecure = true\nca_file = 'a'\n".to_owned(), 4, "leave out ca_file or insecure"),
         ("[[registry]]\nhost = 'r'\nkind = 'quay'\n".to_owned(), 3, "expected `harbor`"),
         ("[[registry]]\nhost = 'r'\nlabels = true\n".to_owned(), 3, "set kind = \"harbor\", or leave out labels"),
+        (
+            "[[registry]]\nhost = 'r'\ndeployed_tags = true\n".to_owned(),
+            3,
+            "set kind = \"harbor\", or leave out deployed_tags",
+        ),
     ] {
         match Config::parse(Path::new("/etc/qd/config.toml"), &text) {
             Err(ConfigError::Wrong { problems }) => {

@@ -159,7 +159,7 @@ impl Promote<'_> {
     /// What is to be promoted, and what is known of other promotions.
     async fn asked(&self, run: &RunStatus) -> Result<Asked, DeliverError> {
         let (name, environment) = (self.application.spec.name.clone(), &self.to.spec.name);
-        let runs = self.context.journal.ask(move |history| history.runs(Some(&name), RUNS_ASKED)).await?;
+        let runs = self.context.journal.ask(move |history| history.runs(Some(&name), None, RUNS_ASKED)).await?;
         // Of tags that came together the newest is to run, in whichever order they were seen.
         let in_turn = runs.iter().filter(|other| !queue::are_together(run, other, &runs));
         let known: BTreeSet<CommitId> = in_turn.filter_map(|run| run.promoted.get(environment).cloned()).collect();

@@ -76,7 +76,7 @@ async fn needed(
         let known = context.journal.ask(move |history| {
             let released =
                 environments.iter().map(|id| history.released_images(id, 2)).collect::<Result<Vec<_>, _>>()?;
-            Ok((history.runs(Some(&name), ROWS_MAX)?, history.artifacts(&name)?, released))
+            Ok((history.runs(Some(&name), None, ROWS_MAX)?, history.artifacts(&name)?, released))
         });
         let (runs, artifacts, released) = known.await.map_err(|error| Failure::text(chain(&error)))?;
         deployed.extend(released.into_iter().flatten().flatten());

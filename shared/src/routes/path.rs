@@ -121,9 +121,9 @@ mod tests {
         assert_eq!(EVENTS.with(&events), format!("/v1/events?limit=20&before={history}-7"));
         let events = EventsQuery { limit: Some(20), ..EventsQuery::about(Some(shop.clone())) };
         assert_eq!(EVENTS.with(&events), "/v1/events?application=shop&environment=qa&limit=20");
-        let runs = RunsQuery { application: Some(shop.application), limit: Some(20) };
-        assert_eq!(RUNS.with(&runs), "/v1/runs?application=shop&limit=20");
         let typed: TypedId = "17".parse().unwrap();
+        let runs = RunsQuery { application: Some(shop.application), limit: Some(20), before: Some(typed) };
+        assert_eq!(RUNS.with(&runs), "/v1/runs?application=shop&limit=20&before=17");
         assert_eq!(RUN_LOG.of_with(&typed, &LogOptions::default()), "/v1/runs/17/log");
         assert_eq!(CANCEL.of(&RunId::new(history, 17).into()), format!("/v1/runs/{history}-17/cancel"));
         let log = LogOptions { follow: true, tail: Some(200) };
@@ -142,8 +142,8 @@ mod tests {
         check(&ResourceRef::new("apps", "Deployment", Some("prod"), "shop"));
         check(&ResourceRef::new("", "Namespace", None, "shop"));
         check(&Limit { limit: Some(20) });
-        check(&RunsQuery { application: Some("shop".parse().unwrap()), limit: Some(20) });
         let before = Some("k7x2m-12".parse().unwrap());
+        check(&RunsQuery { application: Some("shop".parse().unwrap()), limit: Some(20), before });
         check(&EventsQuery { limit: Some(20), before, ..EventsQuery::about(Some("shop/qa".parse().unwrap())) });
         check(&WatchQuery { epoch: Some("e-1".to_owned()), since: 7 });
         check(&LogQuery::default());

@@ -54,6 +54,10 @@ pub enum Step {
     ApiLabelSet,
     /// Harbor: `DELETE` of a label of an artifact.
     ApiLabelTaken,
+    /// Harbor: `POST` of a tag to an artifact.
+    ApiTagAdded,
+    /// Harbor: `DELETE` of a tag of an artifact.
+    ApiTagTaken,
     /// Whatever else was asked.
     Other,
 }

@@ -12,6 +12,7 @@
 
 mod labels;
 mod rules;
+mod tags;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 
 use self::labels::Labels;
 use self::rules::Rules;
+use self::tags::tags_of;
 use super::State;
 use super::fault::{Fault, Step};
 use super::reply::{failure, ok, respond};
@@ -104,6 +106,8 @@ fn asked(method: &Method, steps: &[&str]) -> Option<(Step, &'static str)> {
             (&Method::GET, ["additions", "vulnerabilities"]) => (Step::ApiReport, "artifact-addition:read"),
             (&Method::POST, ["labels"]) => (Step::ApiLabelSet, "artifact-label:create"),
             (&Method::DELETE, ["labels", _]) => (Step::ApiLabelTaken, "artifact-label:delete"),
+            (&Method::POST, ["tags"]) => (Step::ApiTagAdded, "tag:create"),
+            (&Method::DELETE, ["tags", _]) => (Step::ApiTagTaken, "tag:delete"),
             _ => return None,
         },
         _ => return None,
@@ -207,6 +211,8 @@ fn perform(state: &State, question: &Question) -> Response<Body> {
         Step::ApiLabelTaken => {
             harbor.labels.take_off(&repository, &digest, steps.last().and_then(|id| id.parse().ok()))
         }
+        Step::ApiTagAdded => harbor.add_tag(state, question, &repository, &digest),
+        Step::ApiTagTaken => harbor.take_tag_off(state, &repository, &digest, &steps[7]),
         _ => {
             let mut artifact = harbor.described(state, question, &repository, &digest);
             harbor.scanned(&digest, question.is("with_scan_overview", false), &mut artifact);
@@ -293,12 +299,15 @@ impl Harbor {
         page(question, &all)
     }
 
-    /// The artifacts of a repository, all or those with a label: `labels=(1)`.
+    /// The artifacts of a repository: all, those with a label (`labels=(1)`), or those with a tag that holds a text (`tags=~1.`).
     fn artifacts(&mut self, state: &State, question: &Question, repository: &str) -> Response<Body> {
-        let label = question.value("q").and_then(|q| q.strip_prefix("labels=(")?.strip_suffix(')'));
+        let asked = question.value("q");
+        let label = asked.and_then(|q| q.strip_prefix("labels=(")?.strip_suffix(')'));
+        let text = asked.and_then(|q| q.strip_prefix("tags=~"));
         let digests = state.store().manifests(repository);
         let is_meant = |digest: &&String| {
             label.is_none_or(|id| id.parse().is_ok_and(|id| self.labels.are_on(repository, digest, id)))
+                && text.is_none_or(|text| tags_of(state, repository, digest).iter().any(|tag| tag.contains(text)))
         };
         let meant: Vec<&String> = digests.iter().filter(is_meant).collect();
         let all: Vec<Value> = meant.iter().map(|digest| self.described(state, question, repository, digest)).collect();
@@ -310,11 +319,7 @@ impl Harbor {
         let mut artifact = json!({ "digest": digest, "type": "IMAGE", "size": 1 });
         if question.is("with_tag", true) {
             let is_shown = question.is("with_immutable_status", false);
-            let store = state.store();
-            let tags = store
-                .tags(repository)
-                .into_iter()
-                .filter(|tag| store.digest(repository, tag).as_deref() == Some(digest));
+            let tags = tags_of(state, repository, digest).into_iter();
             let one = |tag: String| json!({ "name": tag, "immutable": is_shown && self.rules.hold(repository, &tag) });
             artifact["tags"] = tags.map(one).collect();
         }

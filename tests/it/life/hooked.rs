@@ -67,7 +67,9 @@ async fn post(port: u16, headers: &[(&str, &str)], body: &str) -> Option<u16> {
 /// What GitLab sends of a push to this project.
 fn push_to(project: &str) -> String {
     let project = format!(r#""project": {{"git_ssh_url": "git@forge.example:{project}.git"}}"#);
-    format!(r#"{{"object_kind": "tag_push", "ref": "refs/tags/build-1", "before": "0", "after": "1f3c2a9", {project}}}"#)
+    format!(
+        r#"{{"object_kind": "tag_push", "ref": "refs/tags/build-1", "before": "0", "after": "1f3c2a9", {project}}}"#
+    )
 }
 
 async fn built(world: &World, tag: &str) {

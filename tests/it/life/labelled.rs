@@ -1,4 +1,4 @@
-//! Labels in a Harbor: what environments run has theirs, and no delivery waits for one.
+//! Labels and tags in a Harbor: what environments run has theirs, and no delivery waits for one.
 
 use harness::registry::{Fault, Step};
 use quarterdeck_shared::status::Phase;
@@ -41,6 +41,53 @@ async fn logs(world: &World, text: &str) {
     while !world.log().contains(text) {
         tokio::task::yield_now().await;
     }
+}
+
+/// The tag of a digest in the environments called `prod`.
+fn tag_of(digest: &str) -> String {
+    format!("deployed-prod-{}", &digest[7..19])
+}
+
+/// Waits until the tags of the repository that mark what runs are these.
+async fn is_tagged(world: &World, digests: &[&str]) {
+    let mut wanted: Vec<String> = digests.iter().map(|digest| tag_of(digest)).collect();
+    wanted.sort();
+    let marks = || world.registry.tags(REPOSITORY).into_iter().filter(|tag| tag.starts_with("deployed-"));
+    while !marks().eq(wanted.iter().cloned()) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_environment_runs_has_a_tag_by_which_a_retention_rule_keeps_it() {
+    let mut world = shop().await;
+    world.registry.be_harbor(&[]);
+    let config = configured(&world, &world.application("shop", "")).replace("labels = true", "deployed_tags = true");
+    world.configure(&config).unwrap();
+    world.start_agent().await.unwrap();
+    let first = pushed(&world, "1.4.0").await;
+    is_tagged(&world, &[&first]).await;
+    assert_eq!(world.registry.digest(REPOSITORY, &tag_of(&first)), Some(first.clone()));
+    assert_eq!(world.registry.labels(REPOSITORY, &first), Vec::<String>::new());
+    let second = pushed(&world, "1.5.0").await;
+    is_tagged(&world, &[&second]).await;
+    // The artifact stays, with its other tag.
+    assert_eq!(world.registry.digest(REPOSITORY, "1.4.0"), Some(first));
+
+    // A tag that may not go stays, and what runs gets its own all the same.
+    let registry = world.registry.address().to_owned();
+    world.registry.make_immutable("ops", "**", "deployed-**");
+    let third = pushed(&world, "1.6.0").await;
+    is_tagged(&world, &[&second, &third]).await;
+    logs(&world, &format!("the Harbor registry {registry} refuses to take a tag off: 412 Precondition Failed")).await;
+    logs(&world, "exclude deployed-** from the immutable tag rules of the project").await;
+    world.registry.make_mutable();
+    world.reload_agent();
+    is_tagged(&world, &[&third]).await;
+    // Another set of permissions is told by its name.
+    world.registry.deny(Some("tag:create"));
+    pushed(&world, "1.7.0").await;
+    logs(&world, "give the robot account the permission tag:create in this project").await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ import sys
 
 from harborapi import HarborAsyncClient
 from harborapi.exceptions import StatusError
-from harborapi.models import ImmutableRule, ImmutableSelector, Label
+from harborapi.models import ImmutableRule, ImmutableSelector, Label, Tag
 
 URL = f"http://{sys.argv[1]}/api/v2.0/"
 OF = ("ops", "team/web")
@@ -44,6 +44,17 @@ async def labels(client, told, project, digest):
     await client.delete_artifact_label(*OF, digest, label.id)
     told["taken_off_again"] = await refused(client.delete_artifact_label(*OF, digest, label.id))
     told["found_then"] = await client.get_artifacts(*OF, query=f"labels=({label.id})")
+
+
+async def tags(client, told, digest):
+    made = Tag(name="deployed-prod-0123456789ab")
+    told["tagged"] = await client.create_artifact_tag(*OF, digest, made)
+    told["tagged_again"] = await refused(client.create_artifact_tag(*OF, digest, made))
+    found = await client.get_artifacts(*OF, query="tags=~deployed-prod", with_tag=True)
+    told["with_tag"] = [[one.digest == digest, sorted(tag.name for tag in one.tags)] for one in found]
+    await client.delete_artifact_tag(*OF, digest, made.name)
+    told["untagged_again"] = await refused(client.delete_artifact_tag(*OF, digest, made.name))
+    told["without_tag"] = await client.get_artifacts(*OF, query="tags=~deployed-prod")
 
 
 async def scans(client, told, digest):
@@ -90,6 +101,7 @@ async def main():
     told["no_artifact"] = await refused(client.get_artifact(*OF, "9.9"))
     digest = (await client.get_artifact(*OF, "1.0")).digest
     await labels(client, told, project, digest)
+    await tags(client, told, digest)
     await scans(client, told, digest)
     await rules(client, told)
     told["stranger"] = await refused(harbor("another").get_project("ops"))

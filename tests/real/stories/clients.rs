@@ -99,6 +99,8 @@ async fn harborapi_understands_the_stand_in() -> anyhow::Result<()> {
         for number in 0..12 {
             registry.publish("ops/team/web", &format!("1.{number}"), &format!("release {number}"));
         }
+        let digest = registry.digest("ops/team/web", "1.0").context("what was published")?;
+        let tag = "deployed-prod-0123456789ab";
         let quota = json!([{ "storage": 3_u64 << 30 }, { "storage": 10_u64 << 30 }]);
         let wanted = json!({
             "health": "healthy",
@@ -115,6 +117,11 @@ async fn harborapi_understands_the_stand_in() -> anyhow::Result<()> {
             "found": [true],
             "taken_off_again": 404,
             "found_then": [],
+            "tagged": format!("/api/v2.0/projects/ops/repositories/team%252Fweb/artifacts/{digest}/tags/{tag}"),
+            "tagged_again": 409,
+            "with_tag": [[true, ["1.0", tag]]],
+            "untagged_again": 404,
+            "without_tag": [],
             "never_scanned": true,
             "scanned_twice": 409,
             "scan": ["Pending", "Running", "Success"],

@@ -48,6 +48,10 @@ pub struct Args {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = limit)]
     pub limit: usize,
 
+    /// Only those older than this run.
+    #[arg(long, value_name = "RUN", value_parser = run_id)]
+    pub before: Option<TypedId>,
+
     /// In which form to answer.
     #[command(flatten)]
     pub form: InListForm,
@@ -144,16 +148,22 @@ async fn ask(route: &Route<TypedId>, args: &OneArgs, context: &mut Context) -> R
 }
 
 async fn list(args: &Args, context: &mut Context) -> Result<Exit, CommandError> {
-    let query = RunsQuery { application: args.of.application.clone(), limit: Some(args.limit) };
+    let query = RunsQuery { application: args.of.application.clone(), limit: Some(args.limit), before: args.before };
     let runs: Vec<RunStatus> = context.client.get(&routes::RUNS.with(&query)).await?;
     let now = (context.clock)();
     match args.form.output {
         Some(ListFormat::Json) => context.output.json(&runs)?,
         Some(ListFormat::Name) => runs.iter().try_for_each(|run| context.output.line(format!("run/{}", run.id)))?,
+        None if runs.is_empty() && args.before.is_some() => context.output.note("No older runs.")?,
         None if runs.is_empty() => {
             context.output.note("No runs yet: a tag such as build-1.0 or push-1.0 makes one.")?
         }
-        None | Some(ListFormat::Wide) => context.output.table(&Table::of(&columns(), args.form.table(), &runs, now))?,
+        None | Some(ListFormat::Wide) => {
+            context.output.table(&Table::of(&columns(), args.form.table(), &runs, now))?;
+            if let Some(oldest) = runs.last().filter(|_| runs.len() == args.limit) {
+                context.output.note(&format!("-- older ones: --before {}", oldest.id.number))?;
+            }
+        }
     }
     Ok(Exit::Done)
 }

@@ -6,6 +6,7 @@
 
 mod error;
 mod labels;
+mod tags;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

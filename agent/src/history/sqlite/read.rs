@@ -24,11 +24,12 @@ use quarterdeck_system::open_files;
 pub(super) const IS_RELEASE: &str =
     "body ->> '$.phase' = 'Succeeded' AND body ->> '$.part' IS NULL AND body ->> '$.cause.by' <> 'drift'";
 
-/// The newest runs.
-pub(super) const RUNS: &str = "SELECT body FROM run ORDER BY id DESC LIMIT ?1";
+/// The newest runs below a number.
+pub(super) const RUNS: &str = "SELECT body FROM run WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
 
 /// Those of an application: a question of its own, since SQLite uses no index for one that may be left out.
-pub(super) const RUNS_OF_APPLICATION: &str = "SELECT body FROM run WHERE application = ?1 ORDER BY id DESC LIMIT ?2";
+pub(super) const RUNS_OF_APPLICATION: &str = 
+    "SELECT body FROM run WHERE application = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 
 /// The run of a number.
 pub(super) const RUN: &str = "SELECT body FROM run WHERE id = ?1";
@@ -106,11 +107,17 @@ impl Reader {
         .collect()
     }
 
-    /// Runs, newest first.
-    pub fn runs(&self, application: Option<&ApplicationName>, limit: usize) -> Result<Vec<RunStatus>> {
+    /// Runs, newest first, below a number.
+    pub fn runs(
+        &self,
+        application: Option<&ApplicationName>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<RunStatus>> {
+        let (before, limit) = (before.map_or(i64::MAX, u64::cast_signed), limit as i64);
         match application {
-            None => bodies(&self.0, RUNS, [limit as i64]),
-            Some(name) => bodies(&self.0, RUNS_OF_APPLICATION, params![name.as_str(), limit as i64]),
+            None => bodies(&self.0, RUNS, [before, limit]),
+            Some(name) => bodies(&self.0, RUNS_OF_APPLICATION, params![name.as_str(), before, limit]),
         }
     }
 

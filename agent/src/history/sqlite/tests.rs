@@ -168,7 +168,7 @@ fn under_a_clock_that_jumps_order_is_by_number_and_nothing_is_dropped() {
         let events = reader.events(Some(&shop()), None, None, 10).unwrap();
         assert_eq!(events.iter().map(|event| event.id.number).collect::<Vec<_>>(), newest_first);
         let ids = |runs: Vec<RunStatus>| runs.iter().map(|run| run.id.number).collect::<Vec<_>>();
-        assert_eq!(ids(reader.runs(Some(&shop()), 10).unwrap()), newest_first);
+        assert_eq!(ids(reader.runs(Some(&shop()), None, 10).unwrap()), newest_first);
         assert_eq!(
             reader.syncs(&prod(), 10).unwrap().iter().map(|sync| sync.id.number).collect::<Vec<_>>(),
             newest_first
@@ -221,7 +221,7 @@ fn what_branches_and_merge_requests_ran_and_built_pushes_no_release_out() {
         }
     });
     let reader = Reader::open(&path).unwrap();
-    let left: Vec<u64> = reader.runs(None, 100).unwrap().iter().map(|run| run.id.number).collect();
+    let left: Vec<u64> = reader.runs(None, None, 100).unwrap().iter().map(|run| run.id.number).collect();
     assert_eq!(left, [9, 8, 7, 2, 1]);
     assert!(reader.artifact(&shop(), &commit("a")).unwrap().is_some());
     assert_eq!(reader.artifacts(&shop()).unwrap().len() as u32, ARTIFACTS_KEPT + 1);
@@ -278,7 +278,7 @@ fn of_what_a_jump_makes_too_old_each_application_keeps_its_newest() {
     let reader = Reader::open(&path).unwrap();
     let ids: Vec<u64> = reader.events(None, None, None, 10).unwrap().iter().map(|event| event.id.number).collect();
     assert_eq!(ids, [5, 4, 3]);
-    assert_eq!(reader.runs(None, 10).unwrap().iter().map(|run| run.id.number).collect::<Vec<_>>(), [3]);
+    assert_eq!(reader.runs(None, None, 10).unwrap().iter().map(|run| run.id.number).collect::<Vec<_>>(), [3]);
     assert_eq!(reader.syncs(&prod(), 10).unwrap().iter().map(|sync| sync.id.number).collect::<Vec<_>>(), [3]);
 
     // Who wants to keep for ever writes a big number.
@@ -383,7 +383,7 @@ fn runs_that_were_cut_off_push_no_real_ones_out() {
         writer.run(&run(91, noon())).unwrap();
     });
     let kept: Vec<u64> =
-        Reader::open(&path).unwrap().runs(None, 100).unwrap().iter().map(|run| run.id.number).collect();
+        Reader::open(&path).unwrap().runs(None, None, 100).unwrap().iter().map(|run| run.id.number).collect();
     assert_eq!(kept, [91, 90, 89, 88, 87, 86, 4, 3, 2, 1]);
     let shown: Vec<u64> = remember(&connection, 3).unwrap().runs.iter().map(|run| run.id.number).collect();
     assert_eq!(shown, [3, 4, 88, 89, 90, 91]);

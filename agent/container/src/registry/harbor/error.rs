@@ -32,6 +32,10 @@ pub enum What {
     SetLabel,
     /// A label off an artifact.
     TakeLabelOff,
+    /// One more tag of an artifact.
+    AddTag,
+    /// A tag off an artifact.
+    TakeTagOff,
     /// How it is.
     Health,
 }
@@ -50,6 +54,8 @@ impl What {
             Self::Artifacts => "artifact:list",
             Self::SetLabel => "artifact-label:create",
             Self::TakeLabelOff => "artifact-label:delete",
+            Self::AddTag => "tag:create",
+            Self::TakeTagOff => "tag:delete",
             Self::Health => "none",
         }
     }
@@ -68,6 +74,8 @@ impl fmt::Display for What {
             Self::Artifacts => "list the artifacts",
             Self::SetLabel => "set a label",
             Self::TakeLabelOff => "take a label off",
+            Self::AddTag => "add a tag",
+            Self::TakeTagOff => "take a tag off",
             Self::Health => "report its health",
         })
     }
@@ -235,6 +243,9 @@ impl Hint for HarborError {
             Self::NoProject { .. } => "name the image registry/project/name".into(),
             Self::Refused { what: What::Scan, .. } => {
                 "see that Harbor has a default scanner, under Administration, Interrogation Services".into()
+            }
+            Self::Refused { what: What::TakeTagOff, .. } => {
+                "exclude deployed-** from the immutable tag rules of the project".into()
             }
             Self::Away { .. }
             | Self::Busy { .. }

@@ -60,7 +60,7 @@ fn checks_of_an_older_history_are_known_as_such() {
     let mut connection = open(&path).unwrap();
     let bounds = HistoryConfig { runs: 1, ..HistoryConfig::default() };
     write(&mut connection, noon(), &bounds, |writer| writer.run(&run(3, noon())).unwrap());
-    let left: Vec<u64> = Reader::open(&path).unwrap().runs(None, 10).unwrap().iter().map(|run| run.id.number).collect();
+    let left: Vec<u64> = Reader::open(&path).unwrap().runs(None, None, 10).unwrap().iter().map(|run| run.id.number).collect();
     assert_eq!(left, [3, 2], "the check has a bound of its own");
 }
 
