@@ -169,6 +169,9 @@ fn under_a_clock_that_jumps_order_is_by_number_and_nothing_is_dropped() {
         assert_eq!(events.iter().map(|event| event.id.number).collect::<Vec<_>>(), newest_first);
         let ids = |runs: Vec<RunStatus>| runs.iter().map(|run| run.id.number).collect::<Vec<_>>();
         assert_eq!(ids(reader.runs(Some(&shop()), None, 10).unwrap()), newest_first);
+        for of in [None, Some(&shop())] {
+            assert_eq!(ids(reader.runs(of, Some(newest_first[0]), 10).unwrap()), newest_first[1..]);
+        }
         assert_eq!(
             reader.syncs(&prod(), 10).unwrap().iter().map(|sync| sync.id.number).collect::<Vec<_>>(),
             newest_first

@@ -21,7 +21,11 @@ pub(super) fn answer(asked: &str) -> Reply {
         "GET /v1/version" => Reply::json(&version()),
         "GET /v1/state" => Reply::json(&state()),
         "GET /v1/runs" => {
-            Reply::json(&if query.contains("limit=5") { json!([run()]) } else { json!([running(), run()]) })
+            Reply::json(&match query {
+                _ if query.contains("before=k7x2m-17") => json!([]),
+                _ if query.contains("limit=5") || query.contains("before=18") => json!([run()]),
+                _ => json!([running(), run()]),
+            })
         }
         "GET /v1/runs/17" | "GET /v1/runs/k7x2m-17" => Reply::json(&run()),
         "GET /v1/runs/17/log" => Reply::records(&run_log()),

@@ -19,9 +19,8 @@ fn a_long_history_is_asked_by_its_indices() {
     let folder = tempfile::tempdir().unwrap();
     let connection = open(&folder.path().join("history.db")).unwrap();
     for (what, sql, by) in [
-        // The newest are at the end of the table: nothing but the answer is read.
-        ("runs", RUNS, "SCAN run"),
-        ("runs of an application", RUNS_OF_APPLICATION, "SEARCH run USING INDEX run_application (application=?)"),
+        ("runs", RUNS, "SEARCH run USING INTEGER PRIMARY KEY (rowid<?)"),
+        ("runs of an application", RUNS_OF_APPLICATION, "SEARCH run USING INDEX run_application (application=? AND id<?)"),
         ("one run", RUN, "SEARCH run USING INTEGER PRIMARY KEY (rowid=?)"),
         ("open runs", OPEN, "SCAN run USING INDEX run_open"),
         ("recent runs", RECENT, "SEARCH run USING INDEX run_recent (application=? AND cut_off=?)"),
