@@ -80,6 +80,7 @@ pub mod commit_tree;
 pub mod deployed_marks;
 pub mod images;
 pub mod kept_images;
+pub mod packages;
 pub mod places;
 pub mod pull_secrets;
 pub mod renderers;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::answers::{
     Check, CheckResult, CommitAnswer, DiffAnswer, GcAnswer, GcItem, GcKind, HealthLine, ImageAnswer, ImageState,
-    ManifestsAnswer, ObjectDiff,
+    ManifestsAnswer, ObjectDiff, Package, PackagesAnswer,
 };
 pub use self::records::{LogRecord, WatchRecord};
 pub use self::requests::{Accepted, DeliverRequest, ReceivedRequest, RollbackRequest, SuspendRequest, SyncRequest};
@@ -30,6 +30,9 @@ pub const WIRE_VERSION: u32 = 1;
 
 /// Each answer names the wire's version in this header.
 pub const WIRE_HEADER: &str = "x-quarterdeck-wire";
+
+/// Packages of an image in an answer: a large distribution with a desktop has some 5,000.
+pub const PACKAGES_MAX: usize = 20_000;
 
 /// A request body is a few names and a reason; 64 KiB is a hundred times that.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;

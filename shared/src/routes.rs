@@ -146,6 +146,10 @@ routes! {
     /// One run: [`RunStatus`](crate::snapshot::RunStatus).
     pub const RUN: Route<TypedId> = read("/v1/runs/{id}");
 
+    /// What is in the images that a run pushed: an array of [`PackagesAnswer`](crate::protocol::PackagesAnswer). Registries are
+    /// asked for it.
+    pub const PACKAGES: Route<TypedId> = read("/v1/runs/{id}/packages");
+
     /// What a run wrote, as NDJSON of [`LogRecord`](crate::protocol::LogRecord).
     pub const RUN_LOG: Route<TypedId, LogOptions> = read("/v1/runs/{id}/log");
 

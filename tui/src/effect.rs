@@ -5,11 +5,13 @@ use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::id::EventId;
 use quarterdeck_shared::protocol::{Accepted, ImageAnswer};
 use quarterdeck_shared::resource::ResourceRef;
+use quarterdeck_shared::snapshot::RunId;
 use serde::{Deserialize, Serialize};
 
 use crate::model::act::Act;
 use crate::model::diff::DiffDocument;
 use crate::model::log::{Resume, Source};
+use crate::model::packages::Packages;
 use crate::model::subject::Subject;
 use crate::model::text::TextDocument;
 
@@ -90,6 +92,8 @@ pub enum Ask {
     History(EnvironmentId),
     /// Whether registries have their images.
     Images(EnvironmentId),
+    /// What is in the images of a run.
+    Packages(RunId),
     /// Events of an application, of an environment or of all; before an id, or the newest.
     Events(Option<Subject>, Option<EventId>),
 }
@@ -105,6 +109,8 @@ pub enum Answer {
     History(Vec<SyncRecord>),
     /// To [`Ask::Images`].
     Images(Vec<ImageAnswer>),
+    /// To [`Ask::Packages`], made ready for a list.
+    Packages(Box<Packages>),
     /// To [`Ask::Events`].
     Events(Vec<EventRecord>),
     /// To a command.

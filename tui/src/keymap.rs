@@ -80,6 +80,8 @@ pub enum Command {
     Allow,
     /// What the scans of the selected run found.
     Scan,
+    /// What is in the images that the selected run pushed.
+    Packages,
 
     /// Filter a table, search a text.
     Filter,

@@ -19,6 +19,7 @@
 //! - [`follow`]: which tag of an image of others is wanted. [`charts`]: which version of a chart of elsewhere.
 //! - [`before_push`], [`immutable_tags`]: whether an image can be pushed at all, as far as its registry tells before it is built.
 //! - [`deployed_marks`]: which artifacts of a registry are marked as what an environment runs.
+//! - [`sbom`]: which packages an image is listed to have.
 //! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
 //! - [`directories`]: which directories of a repository stand for applications, and what a template says of each.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
@@ -58,6 +59,7 @@ pub mod promote;
 pub mod provenance;
 pub mod queue;
 pub mod run;
+pub mod sbom;
 pub mod scan;
 pub mod signature;
 pub mod trigger;

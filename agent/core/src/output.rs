@@ -181,7 +181,7 @@ pub fn one_line(mask: &Mask, text: &str) -> String {
 }
 
 /// Control characters, and those that turn the direction of writing and so make a line look like another.
-fn is_unfit(character: char) -> bool {
+pub(crate) fn is_unfit(character: char) -> bool {
     (character.is_control() && character != '\t')
         || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

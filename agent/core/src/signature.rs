@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use quarterdeck_shared::application::SbomFormat;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The annotation of a layer with the signature of its bytes.
 pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
@@ -99,6 +100,20 @@ pub struct Claim {
     pub signatures: Vec<Vec<u8>>,
     /// By what, as it says itself.
     pub by: Signer,
+}
+
+impl Claim {
+    /// What a statement says of the image, beside which image it is; none where what was signed is no statement.
+    pub fn predicate(&self) -> Option<Value> {
+        #[derive(Deserialize)]
+        struct Said {
+            predicate: Value,
+        }
+        let Signed::Bytes(bytes) = &self.signed else { return None };
+        // Behind the head that `pre_authentication` writes: four words, none with a space in it.
+        let payload = bytes.splitn(5, |byte| *byte == b' ').nth(4)?;
+        serde_json::from_slice::<Said>(payload).ok().map(|said| said.predicate)
+    }
 }
 
 /// What a signature says of its key.

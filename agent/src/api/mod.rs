@@ -48,6 +48,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::POD_LOG, streams::pod_log),
         mount(routes::RUNS, reads::runs),
         mount(routes::RUN, reads::run),
+        mount(routes::PACKAGES, reads::packages),
         mount(routes::RUN_LOG, streams::run_log),
         mount(routes::EVENTS, reads::events),
         mount(routes::AGENT_LOG, streams::agent_log),

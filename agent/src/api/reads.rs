@@ -6,8 +6,8 @@ use quarterdeck_shared::error::{Hint as _, chain};
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{
-    Check, CommitAnswer, DiffAnswer, GcAnswer, ImageAnswer, ManifestsAnswer, ROWS, ROWS_MAX, VersionAnswer,
-    WIRE_VERSION,
+    Check, CommitAnswer, DiffAnswer, GcAnswer, ImageAnswer, ManifestsAnswer, PackagesAnswer, ROWS, ROWS_MAX,
+    VersionAnswer, WIRE_VERSION,
 };
 use quarterdeck_shared::queries::{AtRevision, EventsQuery, Limit, RunsQuery};
 use quarterdeck_shared::resource::ResourceRef;
@@ -105,6 +105,14 @@ pub(super) async fn runs(
 
 pub(super) async fn run(State(context): State<Shared>, Path(id): Path<TypedId>) -> Answer<Json<RunStatus>> {
     run_meant(&context, id).await.map(|run| Json(as_it_is_now(&context, run)))
+}
+
+pub(super) async fn packages(
+    State(context): State<Shared>,
+    Path(id): Path<TypedId>,
+) -> Answer<Json<Vec<PackagesAnswer>>> {
+    let run = run_meant(&context, id).await?;
+    Ok(Json(crate::packages::of_run(&context, &run).await))
 }
 
 /// A run that has not ended, with what is merely seen of it and not kept: that it waits for a place, what a stage waits for, a percent.

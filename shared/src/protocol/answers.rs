@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::{ApplicationName, EnvironmentId};
+use crate::application::{ApplicationName, EnvironmentId, SbomFormat};
 use crate::change::{Action, Plan};
 use crate::resource::ResourceRef;
 use crate::revision::{CommitId, Revision};
@@ -43,6 +43,39 @@ pub struct ManifestsAnswer {
     pub revision: Option<Revision>,
     /// Documents, in the order in which they are applied.
     pub yaml: String,
+}
+
+/// What is in one image of a run, by the list that was attached to it when it was signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackagesAnswer {
+    /// The image with its digest.
+    pub image: String,
+    /// In which format the list is; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<SbomFormat>,
+    /// The key that an environment of the application requires and that signed the list; absent where none is required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// Packages in the list; it may have more than are answered.
+    pub total: usize,
+    /// The packages, by name; at most [`PACKAGES_MAX`](crate::protocol::PACKAGES_MAX).
+    pub packages: Vec<Package>,
+    /// Why there is no list; empty where there is one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// A package in an image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Package {
+    /// What it is called: `libssl3`.
+    pub name: String,
+    /// Its version; empty where none is told.
+    pub version: String,
+    /// Its kind, as package URLs call it: `deb`, `golang`, `npm`; empty where none is told.
+    pub kind: String,
+    /// Its license, as an SPDX expression where it is one; empty where none is told.
+    pub license: String,
 }
 
 /// A commit of the deploy repository, for choosing what to roll back to.

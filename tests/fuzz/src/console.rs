@@ -13,7 +13,7 @@ use quarterdeck_tui::keymap::{Code, Key};
 use quarterdeck_tui::message::{LinkMessage, Message};
 use quarterdeck_tui::model::capabilities::Capabilities;
 use quarterdeck_tui::model::link::Problem;
-use quarterdeck_tui::model::{diff, text};
+use quarterdeck_tui::model::{diff, packages, text};
 use quarterdeck_tui::screen::{self, Place};
 use quarterdeck_tui::text::is_control;
 use quarterdeck_tui::update::update;
@@ -298,6 +298,9 @@ fn answer(ask: Option<Ask>, text: &str) -> Answer {
                 })
                 .collect(),
         )),
+        Some(Ask::Packages(_)) => Answer::Packages(Box::new(packages::document(from(json!([{
+            "image": text, "total": 1, "packages": [{"name": text, "version": text, "kind": text, "license": text}], "reason": text,
+        }]))))),
         Some(Ask::Images(_)) => Answer::Images(from(json!([{"image": text, "state": "missing", "reason": text}]))),
         Some(Ask::Events(..)) => Answer::Events(from(
             (1..60u8)

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use harness::registry::{Beside, Fault, Step};
 use harness::signing::{Key, Layer, Programs, bundle, payload, simple, statement};
-use quarterdeck_shared::application::EnvironmentName;
+use quarterdeck_shared::application::{EnvironmentName, SbomFormat};
 use quarterdeck_shared::event::{Event, EventRecord};
-use quarterdeck_shared::protocol::{Check, CheckResult};
+use quarterdeck_shared::protocol::{Check, CheckResult, Package, PackagesAnswer};
+use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::{FollowState, FollowedImage, FollowedIn, RunStatus};
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
 use serde_json::json;
@@ -93,6 +94,16 @@ async fn what_is_pushed_is_signed_and_promoted_where_its_key_is_required() {
             assert!(call.strays.is_empty(), "{call:?}");
         }
 
+        // What was listed is to be seen, and whose it is.
+        let listed: Vec<PackagesAnswer> = world.client().get(&routes::PACKAGES.of(&run.id.into())).await.unwrap();
+        let [PackagesAnswer { image, format, signer, total: 1, packages, reason }] = &listed[..] else {
+            panic!("{listed:?}")
+        };
+        assert_eq!((image, format, reason.as_str()), (&format!("{name}@{digest}"), &Some(SbomFormat::Spdx), ""));
+        assert_eq!(signer.as_deref(), Some("cosign.pub"));
+        let Package { name: called, version, kind, license } = &packages[0];
+        assert_eq!([called, version, kind, license], ["busybox", "1.36.1", "apk", "GPL-2.0-only"]);
+
         // The same image under another tag: the registry says that it is signed.
         code(&world).tag("push-1.4.1", "main");
         let again = ended(&world, "push-1.4.1").await;
@@ -104,6 +115,41 @@ async fn what_is_pushed_is_signed_and_promoted_where_its_key_is_required() {
         let wrote = |what: &str| programs.calls().iter().filter(|call| is_work(&call.arguments, what)).count();
         assert_eq!((wrote("sign"), wrote("attest"), wrote("scan")), (1, 2, 1));
     }
+}
+
+/// Why there is no list of what is in the image of a run; empty where there is one.
+async fn unlisted(world: &World, run: &RunStatus) -> String {
+    let listed: Vec<PackagesAnswer> = world.client().get(&routes::PACKAGES.of(&run.id.into())).await.unwrap();
+    let [PackagesAnswer { format, packages, reason, .. }] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((format.is_none(), packages.is_empty()), (!reason.is_empty(), !reason.is_empty()), "{listed:?}");
+    reason.clone()
+}
+
+#[tokio::test]
+async fn why_there_is_no_list_of_packages_is_told() {
+    let (world, _, _) = signing(2, &format!("{SIGNS}sbom = 'spdx'\n")).await;
+    code(&world).tag("build-1", "main");
+    assert_eq!(unlisted(&world, &ended(&world, "build-1").await).await, "it was not pushed");
+    code(&world).tag("push-1", "main");
+    let run = ended(&world, "push-1").await;
+    assert_eq!(run.phase, Phase::Succeeded, "{run:#?}");
+
+    // Another key is required from now on than the one that signed the list.
+    write(&world, "cosign.pub", &Key::generate().public());
+    let config = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    world.configure(&config.replacen("[application.sign]", &format!("{REQUIRED}[application.sign]"), 1)).unwrap();
+    world.reload_agent();
+    let by = "no list of packages is signed by cosign.pub: found a signature by an unknown key";
+    while unlisted(&world, &run).await != by {
+        tokio::task::yield_now().await;
+    }
+    let tag = format!("{}.att", pinned(&run).1.replace(':', "-"));
+    world.registry.withdraw("ops/shop", &tag);
+    let none = "no list of packages is attached to it; `sbom` under [application.sign] has one made";
+    assert_eq!(unlisted(&world, &run).await, none);
+    let registry = world.registry.address().to_owned();
+    world.registry.fail(Step::ManifestGet, Fault::Status(503), 9);
+    assert!(unlisted(&world, &run).await.starts_with(&format!("the registry {registry} is unreachable")));
 }
 
 fn is_work(arguments: &[String], what: &str) -> bool {

@@ -31,7 +31,7 @@ pub enum Kind {
 impl Kind {
     /// Of a request, by the routes of [`quarterdeck_shared::protocol`].
     pub fn of(method: &Method, path: &str) -> Self {
-        const WORK: [&str; 7] = ["diff", "manifests", "object", "commits", "logs", "doctor", "gc"];
+        const WORK: [&str; 8] = ["diff", "manifests", "object", "commits", "logs", "packages", "doctor", "gc"];
         let path = path.split('?').next().unwrap_or(path);
         match path.rsplit('/').next() {
             _ if method != Method::GET => Self::Change,
@@ -168,6 +168,7 @@ mod tests {
             (Method::GET, "/v1/applications/shop/history?limit=20", Kind::Read),
             (Method::GET, "/v1/applications/shop/diff?revision=a/state", Kind::Work),
             (Method::GET, "/v1/applications/shop/logs?follow=true", Kind::Work),
+            (Method::GET, "/v1/runs/17/packages", Kind::Work),
             (Method::GET, "/v1/doctor", Kind::Work),
             (Method::GET, "/v1/gc", Kind::Work),
             (Method::POST, "/v1/applications/shop/suspend", Kind::Change),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quarterdeck_shared::application::{Address, ApplicationName};
+use quarterdeck_shared::id::{InvalidId, TypedId};
 
 use crate::column;
 use crate::command::{Format, ListFormat};
@@ -49,6 +50,19 @@ pub struct OfAnyApplication {
     /// The application; all where absent.
     #[arg(value_name = "APP")]
     pub application: Option<ApplicationName>,
+}
+
+/// Which run.
+#[derive(Debug, clap::Args)]
+pub struct OneRun {
+    /// Its number, or its whole id.
+    #[arg(value_name = "RUN", value_parser = run_id)]
+    pub id: TypedId,
+}
+
+/// A run as people type it: `17`, `#17`, `run/17`, each also with its whole id.
+pub(super) fn run_id(text: &str) -> Result<TypedId, InvalidId> {
+    text.trim_start_matches("run/").trim_start_matches('#').parse()
 }
 
 /// At which revision.

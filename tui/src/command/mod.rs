@@ -8,6 +8,7 @@ pub mod status;
 pub mod sync;
 
 pub mod build;
+pub mod packages;
 pub mod runs;
 
 pub mod act;

@@ -1,4 +1,4 @@
-//! `qd runs [APP]`, `qd runs show ID`, `qd runs log ID`, `qd runs cancel ID`, `qd runs retry ID`, `qd runs allow ID`: the
+//! `qd runs [APP]`, `qd runs show ID`, `qd runs log ID`, `qd runs packages ID` (see [`packages`]), `qd runs cancel ID`, `qd runs retry ID`, `qd runs allow ID`: the
 //! runs that built, tested and pushed.
 //!
 //! JSON: an array of [`RunStatus`], newest first: `id`, `resumes` (the first run of its trigger, where one was cut off),
@@ -15,15 +15,15 @@ use std::io;
 
 use clap::Subcommand;
 use quarterdeck_shared::application::Severity;
-use quarterdeck_shared::id::{InvalidId, TypedId};
+use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{Accepted, ROWS_MAX};
 use quarterdeck_shared::queries::{LogOptions, RunsQuery};
 use quarterdeck_shared::routes::{self, Route};
 use quarterdeck_shared::snapshot::{Cases, RunStatus, Vulnerability};
 
-use crate::command::arguments::{InForm, InListForm, OfAnyApplication};
+use crate::command::arguments::{InForm, InListForm, OfAnyApplication, OneRun, run_id};
 use crate::command::logs::{self, Prefix};
-use crate::command::{CommandError, Context, Format, ListFormat, act};
+use crate::command::{CommandError, Context, Format, ListFormat, act, packages};
 use crate::event_text::stage_called;
 use crate::exit::Exit;
 use crate::output::Line;
@@ -64,6 +64,8 @@ pub enum RunCommand {
     Show(OneArgs),
     /// The log of a run.
     Log(LogArgs),
+    /// What is in the images that a run pushed.
+    Packages(packages::Args),
     /// Stop a run.
     Cancel(OneArgs),
     /// Queue a run that has ended once more: what it did is not done again.
@@ -72,20 +74,12 @@ pub enum RunCommand {
     Allow(OneArgs),
 }
 
-/// Which run.
-#[derive(Debug, clap::Args)]
-pub struct One {
-    /// Its number, or its whole id.
-    #[arg(value_name = "RUN", value_parser = run_id)]
-    pub id: TypedId,
-}
-
 /// One run.
 #[derive(Debug, clap::Args)]
 pub struct OneArgs {
     /// Which.
     #[command(flatten)]
-    pub run: One,
+    pub run: OneRun,
 
     /// In which form to answer.
     #[command(flatten)]
@@ -97,7 +91,7 @@ pub struct OneArgs {
 pub struct LogArgs {
     /// Which.
     #[command(flatten)]
-    pub run: One,
+    pub run: OneRun,
 
     /// Follow the log until the run ends.
     #[arg(short, long)]
@@ -106,11 +100,6 @@ pub struct LogArgs {
     /// The output format; text by default. json: a record per line.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<Format>,
-}
-
-/// A run as people type it: `17`, `#17`, `run/17`, each also with its whole id.
-pub(super) fn run_id(text: &str) -> Result<TypedId, InvalidId> {
-    text.trim_start_matches("run/").trim_start_matches('#').parse()
 }
 
 /// A number of rows that an answer can hold.
@@ -135,6 +124,7 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
             let records = context.client.stream(&routes::RUN_LOG.of_with(&args.run.id, &lines), None).await?;
             logs::write(records, Prefix::Source, false, args.output, context).await
         }
+        Some(RunCommand::Packages(args)) => packages::run(args, context).await,
         Some(RunCommand::Cancel(args)) => ask(&routes::CANCEL, args, context).await,
         Some(RunCommand::Retry(args)) => ask(&routes::RETRY, args, context).await,
         Some(RunCommand::Allow(args)) => ask(&routes::ALLOW, args, context).await,

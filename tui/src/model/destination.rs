@@ -18,6 +18,8 @@ pub enum Destination {
     Runs(Subject),
     /// What the scans of a run of an application found.
     Scan(ApplicationName, RunId),
+    /// What is in the images that a run of an application pushed.
+    Packages(ApplicationName, RunId),
     /// What happened to an application or environment.
     Events(Subject),
     /// The syncs of an environment.

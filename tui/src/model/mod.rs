@@ -14,6 +14,7 @@ pub mod viewport;
 
 pub mod diff;
 pub mod log;
+pub mod packages;
 pub mod records;
 pub mod summary;
 pub mod table;

@@ -24,7 +24,7 @@ use crate::message::Message;
 use crate::model::act::Act;
 use crate::model::link::Problem;
 use crate::model::log::{Resume, Source};
-use crate::model::{diff, text};
+use crate::model::{diff, packages, text};
 use crate::runtime::link;
 
 /// More of what makes a screen old may follow within this time.
@@ -164,6 +164,10 @@ async fn ask(client: &Client, what: Ask) -> Result<Answer, Problem> {
         Ask::Images(of) => {
             let limit = Limit { limit: Some(SYNCS_ASKED) };
             Answer::Images(client.get(&routes::IMAGES.of_with(&of.into(), &limit)).await?)
+        }
+        Ask::Packages(run) => {
+            let answer = client.get(&routes::PACKAGES.of(&run.into())).await?;
+            Answer::Packages(Box::new(beside(move || packages::document(answer)).await?))
         }
         Ask::Events(of, before) => {
             let before = before.map(TypedId::from);

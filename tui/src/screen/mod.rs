@@ -19,6 +19,7 @@ pub mod applications;
 
 pub mod environment;
 pub mod history;
+pub mod packages;
 pub mod pods;
 pub mod runs;
 pub mod scan;

@@ -15,13 +15,15 @@ use crate::screen::console_log::ConsoleLog;
 use crate::screen::environment::Environment;
 use crate::screen::events::Events;
 use crate::screen::history::History;
+use crate::screen::packages::Packages;
 use crate::screen::pods::Pods;
 use crate::screen::runs::Runs;
 use crate::screen::scan::Scan;
 use crate::screen::system::System;
 use crate::screen::text::Text;
 use crate::screen::{
-    Screen, applications, console_log, diff, environment, events, history, logs, pods, runs, scan, system, text,
+    Screen, applications, console_log, diff, environment, events, history, logs, packages, pods, runs, scan, system,
+    text,
 };
 
 /// Makes one enum of the screens.
@@ -82,6 +84,8 @@ screens! {
     Runs, runs, Table<Runs>;
     /// What is vulnerable in what a run pushed.
     Scan, scan, Scan;
+    /// What is in what a run pushed.
+    Packages, packages, Packages;
     /// The syncs of an environment.
     History, history, History;
     /// What does it say?
@@ -125,6 +129,7 @@ impl From<Destination> for Place {
             Destination::Pods(of) => Table::new(Pods { of: Some(of) }).into(),
             Destination::Runs(of) => Table::new(Runs { of: Some(of) }).into(),
             Destination::Scan(of, run) => Scan::new(of, run).into(),
+            Destination::Packages(of, run) => Packages::new(of, run).into(),
             Destination::Events(of) => Events::new(Some(of)).into(),
             Destination::History(of) => History::new(of).into(),
             Destination::Diff(of, commit) => DiffScreen::new(of, commit).into(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{Cell, Column, Kind, Shown};
 use crate::event_text::stage_called;
-use crate::keymap::Command::{self, Allow, Cancel, Open, Retry, Scan};
+use crate::keymap::Command::{self, Allow, Cancel, Open, Packages, Retry, Scan};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
 use crate::model::World;
@@ -35,6 +35,7 @@ pub const KEYS: &[Binding] = &[
     quiet("a", Retry, "again", "queue the selected run once more; asks"),
     quiet("A", Allow, "allow", "let the selected run of a fork's code run; asks"),
     quiet("v", Scan, "scan", "vulnerabilities that the selected run found"),
+    quiet("V", Packages, "packages", "what is in the images that the selected run pushed"),
     EVENTS,
     HISTORY,
     PODS,
@@ -125,7 +126,8 @@ impl List for Runs {
                 turn.say(format!("run {} does not wait for a permission", run.id.number))
             }
             (Scan, Some(Object::Run(run))) => turn.open(Destination::Scan(run.application.clone(), run.id)),
-            (Cancel | Retry | Allow | Scan, _) => turn.say("no run is selected"),
+            (Packages, Some(Object::Run(run))) => turn.open(Destination::Packages(run.application.clone(), run.id)),
+            (Cancel | Retry | Allow | Scan | Packages, _) => turn.say("no run is selected"),
             _ => return false,
         }
         true

@@ -13,7 +13,7 @@ use crate::effect::{Answer, Effect, Ticket};
 use crate::keymap::Key;
 use crate::message::{LinkMessage, Message};
 use crate::model::capabilities::Capabilities;
-use crate::model::{diff, fixture, text};
+use crate::model::{diff, fixture, packages, text};
 use crate::update::update;
 use crate::view::view;
 
@@ -57,6 +57,7 @@ fn reply(ask: crate::effect::Ask) -> Answer {
         }
         Ask::History(_) => Answer::History(fixture::syncs()),
         Ask::Images(_) => Answer::Images(Vec::new()),
+        Ask::Packages(_) => Answer::Packages(Box::new(packages::document(fixture::packages()))),
         Ask::Events(_, None) => Answer::Events(fixture::events()),
         Ask::Events(_, Some(_)) => Answer::Events(Vec::new()),
     }

@@ -102,10 +102,15 @@ impl PublicKey {
     }
 }
 
+/// The key that made one of the signatures of a claim.
+pub fn signer<'k>(claim: &Claim, keys: &'k [PublicKey]) -> Option<&'k PublicKey> {
+    keys.iter().find(|key| key.signed(claim))
+}
+
 /// Asks the keys about each claim.
 pub fn verify(claims: Vec<Result<Claim, Unfit>>, keys: &[PublicKey]) -> Vec<Found> {
     let one = |claim: Result<Claim, Unfit>| match claim {
-        Ok(claim) => match keys.iter().find(|key| key.signed(&claim)) {
+        Ok(claim) => match signer(&claim, keys) {
             Some(key) => Found::By(key.name.clone()),
             None => Found::Other(claim.by),
         },

@@ -22,7 +22,7 @@ fn payload(kind: &str, digest: &str) -> Vec<u8> {
 
 fn statement(predicate: &str, hex: &str) -> Value {
     let subject = json!([{ "name": "a", "digest": { "sha256": "00" } }, { "digest": { "sha256": hex } }]);
-    json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": predicate, "subject": subject, "predicate": {} })
+    json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": predicate, "subject": subject, "predicate": { "name": "a list" } })
 }
 
 fn envelope(statement: &Value) -> Value {
@@ -90,7 +90,10 @@ fn a_list_of_parts_is_no_signature_and_a_signature_no_list() {
     let list = statement("https://spdx.dev/Document", HEX);
     assert_eq!(of_bundle(&bundle(&envelope(&list)), Wanted::Signature, &digest()), Ok(None));
     assert!(of_bundle(&bundle(&envelope(&list)), SPDX, &digest()).unwrap().is_some());
-    assert!(of_envelope(envelope(&list).to_string().as_bytes(), SPDX, &digest()).unwrap().is_some());
+    let claim = of_envelope(envelope(&list).to_string().as_bytes(), SPDX, &digest()).unwrap().unwrap();
+    assert_eq!(claim.predicate(), Some(json!({ "name": "a list" })));
+    let signature = of_payload(&payload(PAYLOAD_TYPE, &digest()), "c2ln", Signer::Unknown, &digest()).unwrap();
+    assert_eq!(signature.predicate(), None);
     let signs = envelope(&statement(SIGN_PREDICATE, HEX));
     assert_eq!(of_bundle(&bundle(&signs), SPDX, &digest()), Ok(None));
     assert_eq!(Wanted::Signature.tag(&digest()), format!("sha256-{HEX}.sig"));

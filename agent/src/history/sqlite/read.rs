@@ -28,7 +28,7 @@ pub(super) const IS_RELEASE: &str =
 pub(super) const RUNS: &str = "SELECT body FROM run WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
 
 /// Those of an application: a question of its own, since SQLite uses no index for one that may be left out.
-pub(super) const RUNS_OF_APPLICATION: &str = 
+pub(super) const RUNS_OF_APPLICATION: &str =
     "SELECT body FROM run WHERE application = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
 
 /// The run of a number.

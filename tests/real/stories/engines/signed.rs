@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use quarterdeck_shared::protocol::PackagesAnswer;
+use quarterdeck_shared::routes;
 use quarterdeck_shared::status::StageKind;
 
 use super::*;
@@ -57,6 +59,13 @@ async fn signs_and_refuses(town: &mut Town) -> anyhow::Result<()> {
     for kind in ["cyclonedx", "slsaprovenance1"] {
         cosign(town, &[&["verify-attestation", "--type", kind], &offline[..]].concat())?;
     }
+
+    let listed: Vec<PackagesAnswer> = town.agent.client().get(&routes::PACKAGES.of(&run.id.into())).await?;
+    ensure!(
+        listed.len() == 1 && listed[0].image == pinned && listed[0].signer.as_deref() == Some("own.pub"),
+        "{listed:?}"
+    );
+    ensure!(listed[0].packages.iter().any(|package| package.name == "busybox"), "{listed:?}");
 
     town.agent.kill_agent();
     town.agent.configure(&config)?;

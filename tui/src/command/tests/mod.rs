@@ -199,7 +199,6 @@ async fn runs() {
             "runs -n 5 shop -o json",
             "runs -n 1 --before 18",
             "runs --before #k7x2m-17",
-            "runs --before latest",
             "runs show 17",
             "runs show #k7x2m-17 -o json",
             "runs log 17",
@@ -207,6 +206,11 @@ async fn runs() {
             "runs cancel 18",
             "runs cancel 18 -o json",
             "runs show 99",
+            "100> runs packages 17",
+            "runs packages 17 -o wide",
+            "runs packages 17 -o name",
+            "runs packages 17 -o json",
+            "runs packages 18",
         ],
     )
     .await;

@@ -20,14 +20,14 @@ pub(super) fn answer(asked: &str) -> Reply {
     match path {
         "GET /v1/version" => Reply::json(&version()),
         "GET /v1/state" => Reply::json(&state()),
-        "GET /v1/runs" => {
-            Reply::json(&match query {
-                _ if query.contains("before=k7x2m-17") => json!([]),
-                _ if query.contains("limit=5") || query.contains("before=18") => json!([run()]),
-                _ => json!([running(), run()]),
-            })
-        }
+        "GET /v1/runs" => Reply::json(&match query {
+            _ if query.contains("before=k7x2m-17") => json!([]),
+            _ if query.contains("limit=5") || query.contains("before=18") => json!([run()]),
+            _ => json!([running(), run()]),
+        }),
         "GET /v1/runs/17" | "GET /v1/runs/k7x2m-17" => Reply::json(&run()),
+        "GET /v1/runs/17/packages" => Reply::json(&crate::model::fixture::packages()),
+        "GET /v1/runs/18/packages" => Reply::json(&json!([])),
         "GET /v1/runs/17/log" => Reply::records(&run_log()),
         "GET /v1/events" if query.contains("limit=2") => Reply::json(&json!(events()[..2])),
         "GET /v1/events" => Reply::json(&events()),

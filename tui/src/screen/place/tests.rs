@@ -37,6 +37,7 @@ fn the_keys_of_the_main_commands() {
         ("h", "Applications", Command::History),
         ("x", "Runs", Command::Cancel),
         ("v", "Runs", Command::Scan),
+        ("V", "Runs", Command::Packages),
         ("ctrl-d", "Logs", Command::HalfDown),
         ("3", "Diff", Command::Go(Root::Pods)),
         ("ctrl-c", "Text", Command::Quit),

@@ -150,6 +150,7 @@ fn answer(ask: Option<Ask>) -> Answer {
             })))
         }
         Some(Ask::History(_)) => Answer::History(fixture::syncs()),
+        Some(Ask::Packages(_)) => Answer::Packages(Box::default()),
         Some(Ask::Images(_)) => Answer::Images(Vec::new()),
         Some(Ask::Events(..)) => Answer::Events(fixture::events()),
         None => Answer::Accepted(quarterdeck_shared::protocol::Accepted {

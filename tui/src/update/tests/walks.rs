@@ -24,6 +24,7 @@ fn keys_lead_to_screens_and_back() {
         ("2", vec!["Runs"]),
         ("enter", vec!["Runs", "Logs"]),
         ("esc v", vec!["Runs", "Scan"]),
+        ("esc V", vec!["Runs", "Packages"]),
         ("esc enter", vec!["Runs", "Logs"]),
         ("3", vec!["Pods"]),
         ("y", vec!["Pods", "Text"]),

@@ -141,6 +141,13 @@ fn scans() {
     check("scan_none", |model| press(model, "2 v"));
 }
 
+/// All of them, and those that hold a word.
+#[test]
+fn packages() {
+    check("packages", |model| press(model, "2 V"));
+    check("packages_filtered", |model| press(model, "2 V / d e b enter"));
+}
+
 #[test]
 fn pods() {
     check("pods", |model| press(model, "3"));

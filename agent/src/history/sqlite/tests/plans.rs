@@ -20,7 +20,11 @@ fn a_long_history_is_asked_by_its_indices() {
     let connection = open(&folder.path().join("history.db")).unwrap();
     for (what, sql, by) in [
         ("runs", RUNS, "SEARCH run USING INTEGER PRIMARY KEY (rowid<?)"),
-        ("runs of an application", RUNS_OF_APPLICATION, "SEARCH run USING INDEX run_application (application=? AND id<?)"),
+        (
+            "runs of an application",
+            RUNS_OF_APPLICATION,
+            "SEARCH run USING INDEX run_application (application=? AND id<?)",
+        ),
         ("one run", RUN, "SEARCH run USING INTEGER PRIMARY KEY (rowid=?)"),
         ("open runs", OPEN, "SCAN run USING INDEX run_open"),
         ("recent runs", RECENT, "SEARCH run USING INDEX run_recent (application=? AND cut_off=?)"),
@@ -59,7 +63,8 @@ fn checks_of_an_older_history_are_known_as_such() {
     let mut connection = open(&path).unwrap();
     let bounds = HistoryConfig { runs: 1, ..HistoryConfig::default() };
     write(&mut connection, noon(), &bounds, |writer| writer.run(&run(3, noon())).unwrap());
-    let left: Vec<u64> = Reader::open(&path).unwrap().runs(None, None, 10).unwrap().iter().map(|run| run.id.number).collect();
+    let left: Vec<u64> =
+        Reader::open(&path).unwrap().runs(None, None, 10).unwrap().iter().map(|run| run.id.number).collect();
     assert_eq!(left, [3, 2], "the check has a bound of its own");
 }
 
