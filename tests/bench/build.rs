@@ -5,8 +5,6 @@
 //! docker program on a folder with the same files: classic, as that program builds by default, and with BuildKit, which is
 //! what the agent takes.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -21,6 +19,7 @@ use quarterdeck_shared::snapshot::{Object, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
 
 use crate::Options;
+use crate::docker::docker;
 use crate::figure::{Figure, Goal, Unit};
 use crate::follow::Follow;
 use crate::measure::{self, Process};
@@ -119,14 +118,6 @@ impl Yard {
         Ok((run, first.context("a stage was seen")?, done.duration_since(began).as_secs_f64() * 1000.0))
     }
 
-    fn docker(&self, buildkit: bool, words: &[&str]) -> Command {
-        let mut command = Command::new(Path::new(self.parts.get("WORLD_BIN")).join("docker"));
-        command.args(words).env("DOCKER_HOST", self.parts.get("DOCKER_HOST"));
-        command.env("DOCKER_CONFIG", self.parts.get("DOCKER_CONFIG"));
-        command.env("DOCKER_BUILDKIT", if buildkit { "1" } else { "0" });
-        command
-    }
-
     /// Deletes our images from the engine; the registry's go with the world.
     fn clear(&self) -> anyhow::Result<()> {
         let images = self.parts.docker(&["images", "--quiet", "--no-trunc", &format!("{}/*", self.image)])?;
@@ -160,8 +151,8 @@ async fn small(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
             // As the agent's: an image of its own for each commit, though every step is cached.
             let label = format!("org.opencontainers.image.version=1.{run}.0");
             let build = ["build", "--quiet", "--label", &label, "--tag", &name, &place];
-            *time = measure::run(&mut yard.docker(way, &build))?
-                + measure::run(&mut yard.docker(way, &["push", "--quiet", &name]))?;
+            *time = measure::run(&mut docker(&yard.parts, way, &build))?
+                + measure::run(&mut docker(&yard.parts, way, &["push", "--quiet", &name]))?;
         }
         if run > 0 {
             ours.push(whole);
@@ -190,7 +181,7 @@ async fn tested(options: &Options, yard: &mut Yard) -> anyhow::Result<Figure> {
         yard.tested.commit("main", &[("README.md", &format!("Version {run}\n"))], "Words");
         let (done, ..) = yard.deliver("tested", &format!("build-1.{run}.0")).await?;
         let image = done.artifact.as_ref().context("an image was built")?.images[0].id.clone();
-        let beside = measure::run(&mut yard.docker(true, &["run", "--rm", &image, "true"]))?;
+        let beside = measure::run(&mut docker(&yard.parts, true, &["run", "--rm", &image, "true"]))?;
         if run > 0 {
             ours.push(took(&done, StageKind::Test)?);
             docker.push(beside);
@@ -219,7 +210,7 @@ async fn large(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
         yard.clear()?;
         for (way, times) in [(false, &mut classic), (true, &mut buildkit)] {
             let name = format!("{}/docker-large:1.{run}.0", yard.image);
-            times.push(measure::run(&mut yard.docker(way, &["build", "--quiet", "--tag", &name, &place]))?);
+            times.push(measure::run(&mut docker(&yard.parts, way, &["build", "--quiet", "--tag", &name, &place]))?);
             yard.clear()?;
         }
     }

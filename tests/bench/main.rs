@@ -8,6 +8,7 @@ mod measure;
 mod table;
 
 mod cluster;
+mod docker;
 mod follow;
 mod gate;
 mod subject;
@@ -24,6 +25,8 @@ mod start;
 mod build;
 mod delivery;
 mod hooks;
+mod many;
+mod review;
 
 mod console;
 
@@ -89,6 +92,8 @@ const FAMILIES: &[Family] = &[
     ("growth", growth::family),
     ("start", start::family),
     ("build", build::family),
+    ("many", many::family),
+    ("review", review::family),
     ("delivery", delivery::family),
     ("hooks", hooks::family),
     ("console", console::family),
