@@ -76,9 +76,10 @@ impl World {
             args: BTreeMap::new(),
             secrets: BTreeMap::new(),
             ssh: None,
-            platform: None,
+            platforms: Vec::new(),
             cache_from: Vec::new(),
             inline_cache: false,
+            cache_to: None,
             labels: BTreeMap::from([("org.opencontainers.image.revision".to_owned(), "1f3c2a9".to_owned())]),
             tags: vec![self.image(tag)],
             no_cache: false,
@@ -310,7 +311,7 @@ async fn a_step_uses_the_keys_of_an_ssh_agent_and_no_more() {
 async fn a_platform_is_asked_for_and_one_that_is_not_emulated_says_what_to_do() {
     let world = World::open().await;
     let mut request = world.request("1", &[("Dockerfile", DOCKERFILE), ("hello", "hi")]);
-    request.platform = Some("linux/arm64".to_owned());
+    request.platforms = vec!["linux/arm64".to_owned()];
     for buildkit in [false, true] {
         if buildkit {
             world.engine.have_buildkit();

@@ -148,17 +148,37 @@ pub struct ImageSpec {
     /// The platform to build for, as `linux/arm64`; the engine's own by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
+    /// Several platforms, which become one index. Only a BuildKit daemon of its own makes one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
     /// Where the build cache goes beside the engine. Only BuildKit writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_to: Option<CacheTo>,
 }
 
 /// Where the cache of a build goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum CacheTo {
     /// Into the image itself, as far as its layers are in it.
     Inline,
+    /// Into a registry under this name, of all stages. Only a BuildKit daemon of its own writes it.
+    Registry(String),
+}
+
+impl From<String> for CacheTo {
+    fn from(text: String) -> Self {
+        if text == "inline" { Self::Inline } else { Self::Registry(text) }
+    }
+}
+
+impl From<CacheTo> for String {
+    fn from(to: CacheTo) -> Self {
+        match to {
+            CacheTo::Inline => "inline".to_owned(),
+            CacheTo::Registry(name) => name,
+        }
+    }
 }
 
 fn is_off(option: &bool) -> bool {
