@@ -8,6 +8,7 @@ use std::time::Duration;
 use harness::engine::{Engine, EngineOptions, Outcome, StreamFault};
 use harness::registry::{Auth, Fault, Registry, RegistryOptions, Step, User};
 use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
+use quarterdeck_container::engine::ssh_agent::SshAgent;
 use quarterdeck_container::engine::testing::{ContainerRequest, TestRequest};
 use quarterdeck_container::engine::{
     BuildError, BuildRequest, Builder as _, BuiltImage, GivenValue, Progress, PushedDigest,
@@ -290,7 +291,7 @@ async fn a_step_uses_the_keys_of_an_ssh_agent_and_no_more() {
         asked
     });
     let mut request = world.request("1", &[("Dockerfile", dockerfile), ("hello", "hi")]);
-    request.ssh = Some(socket);
+    request.ssh = Some(SshAgent::at(socket));
     let error = world.build(request.clone()).await.result.unwrap_err().to_string();
     assert!(error.starts_with("ssh mounts need BuildKit"), "{error}");
     world.engine.have_buildkit();

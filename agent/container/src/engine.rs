@@ -12,7 +12,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -20,6 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::ssh_agent::SshAgent;
 use self::testing::{TestError, TestOutcome, TestRequest};
 use crate::registry::credentials::Login;
 use crate::registry::oci::RegistryError;
@@ -35,6 +35,7 @@ pub mod docker;
 pub mod base;
 pub mod context;
 mod progress;
+pub mod ssh_agent;
 pub mod testing;
 
 /// A container engine that builds, tests and pushes.
@@ -118,8 +119,8 @@ pub struct BuildRequest {
     pub args: BTreeMap<String, GivenValue>,
     /// Secrets by their ids, for `RUN --mount=type=secret`; BuildKit alone has it. Masked in every line of output.
     pub secrets: BTreeMap<String, SecretString>,
-    /// The socket of an ssh agent, for `RUN --mount=type=ssh`; BuildKit alone has it.
-    pub ssh: Option<PathBuf>,
+    /// An ssh agent, for `RUN --mount=type=ssh`; BuildKit alone has it.
+    pub ssh: Option<SshAgent>,
     /// The platforms to build for; the engine's own if empty. Several make an index, which only a BuildKit daemon of its own
     /// makes.
     pub platforms: Vec<String>,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, CacheTo, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks, ImageSpec,
-    PromoteBy, PromotePolicy, RenderKind, SignSpec, SyncPolicy,
+    ApplicationName, ApplicationSpec, CacheTo, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks,
+    ImageSpec, PromoteBy, PromotePolicy, RenderKind, SignSpec, Ssh, SyncPolicy,
 };
 use serde::Deserialize;
 
@@ -82,6 +82,9 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
     let image = |mut image: ImageSpec| {
         values::anchor(&mut image.args, base);
         values::anchor(&mut image.secrets, base);
+        if let Ssh::Key(key) = &mut image.ssh {
+            key.key_file = base.join(&key.key_file);
+        }
         image
     };
     let code = |mut code: Code| {
@@ -357,7 +360,7 @@ fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMu
 pub(crate) fn of_buildkit(image: &ImageSpec) -> impl Iterator<Item = (&'static str, &'static str)> {
     let all = [
         ("secrets", "build secrets", !image.secrets.is_empty()),
-        ("ssh", "ssh mounts", image.ssh),
+        ("ssh", "ssh mounts", !image.ssh.is_off()),
         ("cache_from", "caches of registries", !image.cache_from.is_empty()),
         ("cache_to", "caches in images", image.cache_to == Some(CacheTo::Inline)),
     ];

@@ -1,7 +1,7 @@
 //! What an image may ask of a BuildKit daemon and of no engine, and what it may not ask of one.
 
-use quarterdeck_shared::application::{CacheTo, ImageSpec, ValueFrom};
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_shared::application::{CacheTo, ImageSpec, ValueFrom};
 
 /// What is wrong with an image, by option. `builds` says whether a daemon does.
 pub(super) fn check(image: &ImageSpec, builds: bool, say: &mut impl FnMut(&'static str, String)) {

@@ -78,12 +78,18 @@ impl BuildkitConfig {
         let (scheme, rest) = self.address.split_once("://").unwrap_or_default();
         if !SCHEMES.iter().any(|(known, _)| *known == scheme) || rest.is_empty() {
             let examples = SCHEMES.map(|(_, example)| example).join(", ");
-            problems.push(("address", format!("{:?} is not a valid address of a BuildKit daemon: write e.g. {examples}", self.address)));
+            problems.push((
+                "address",
+                format!("{:?} is not a valid address of a BuildKit daemon: write e.g. {examples}", self.address),
+            ));
         } else if scheme == "tcp" && !rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
             problems.push(("address", format!("{:?} names no port: write tcp://build.example:1234", self.address)));
         }
         if let Some((option, _)) = self.files().next().filter(|_| scheme != "tcp") {
-            problems.push((option, format!("certificates are for tcp:// addresses, and this is {scheme}://: leave out {option}")));
+            problems.push((
+                option,
+                format!("certificates are for tcp:// addresses, and this is {scheme}://: leave out {option}"),
+            ));
         }
         match (&self.cert_file, &self.key_file) {
             (Some(_), None) => problems.push(("cert_file", "a certificate needs its key: set key_file".to_owned())),
@@ -103,7 +109,8 @@ pub(super) fn check(engine: &EngineConfig, findings: &mut Vec<Finding>) {
     let Some(buildkit) = &engine.buildkit else { return };
     findings.extend(buildkit.problems().into_iter().map(|(option, message)| Finding { place: place(option), message }));
     if engine.builder != BuilderKind::Auto {
-        let message = "builder says how the engine builds, and [engine.buildkit] builds instead: leave out one".to_owned();
+        let message =
+            "builder says how the engine builds, and [engine.buildkit] builds instead: leave out one".to_owned();
         findings.push(Finding { place: ["engine", "builder"].map(Step::Key).into(), message });
     }
 }

@@ -23,7 +23,7 @@ use self::request::{labels, request};
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::stages::{PROGRESS_QUEUE, rules, tell_while};
-use super::values::withheld;
+use super::values::{ssh_agent, withheld};
 use crate::context::{Application, Codebase, Context};
 use quarterdeck_container::engine::{BuildError, BuildRequest, Builder, BuiltImage, Progress};
 use quarterdeck_core::image_ref::ImageRef;
@@ -68,7 +68,7 @@ impl Commit<'_> {
         if self.is_of_fork {
             execution.say(&withheld("secret build arguments are", spec.args.iter()));
             execution.say(&withheld("build secrets are", spec.secrets.iter()));
-            execution.say(if spec.ssh { "the ssh agent is withheld from code of a fork" } else { "" });
+            execution.say(if !spec.ssh.is_off() { "the ssh agent is withheld from code of a fork" } else { "" });
             return Ok(request);
         }
         let mut pulled = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;
@@ -76,6 +76,7 @@ impl Commit<'_> {
         let (logins, problems) = self.context.images().logins(&pulled).await;
         problems.iter().for_each(|problem| execution.say(problem));
         request.logins = logins;
+        request.ssh = ssh_agent(&spec.ssh, self.context.scratch()).await?;
         Ok(request)
     }
 }

@@ -106,7 +106,9 @@ fn play(folder: &Path, arguments: &[String]) -> anyhow::Result<()> {
     let is_build = arguments.iter().any(|one| one == "build");
     let unavailable = "failed to list workers: Unavailable: connection error: desc =";
     match word.as_str() {
-        "away" => bail!("{unavailable} \"transport: Error while dialing: dial tcp 10.0.0.1:1234: connect: connection refused\""),
+        "away" => bail!(
+            "{unavailable} \"transport: Error while dialing: dial tcp 10.0.0.1:1234: connect: connection refused\""
+        ),
         "certificate" => {
             bail!("{unavailable} \"error reading server preface: remote error: tls: certificate required\"")
         }
@@ -114,7 +116,8 @@ fn play(folder: &Path, arguments: &[String]) -> anyhow::Result<()> {
     }
     if !is_build {
         let platforms = json!([{ "os": "linux", "architecture": "amd64" }, { "os": "linux", "architecture": "386" }]);
-        let worker = json!([{ "id": "standin", "platforms": platforms, "buildkitVersion": { "version": "v0.99.0-standin" } }]);
+        let worker =
+            json!([{ "id": "standin", "platforms": platforms, "buildkitVersion": { "version": "v0.99.0-standin" } }]);
         return Ok(std::io::stdout().write_all(worker.to_string().as_bytes())?);
     }
     note(folder, arguments)?;
@@ -175,7 +178,8 @@ async fn make(arguments: &[String]) -> anyhow::Result<()> {
     let (mut context, text) = (Tree::new(), std::fs::read_to_string(Path::new(folder).join(path))?);
     read(Path::new(folder), "", &mut context)?;
     let output = arguments.windows(2).find(|pair| pair[0] == "--output").map(|pair| pair[1].as_str());
-    let output = output.map(|one| one.strip_prefix("type=oci,tar=false,dest=").context("another output")).transpose()?;
+    let output =
+        output.map(|one| one.strip_prefix("type=oci,tar=false,dest=").context("another output")).transpose()?;
     let asked = BuildAsked {
         context,
         args: named(arguments, "build-arg:"),

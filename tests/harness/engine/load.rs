@@ -23,9 +23,10 @@ struct Entry {
 
 pub(super) fn load(state: &State, archive: &[u8]) -> Response<Body> {
     match take(state, archive) {
-        Ok(names) => {
-            answered(200, json!({ "stream": names.iter().map(|name| format!("Loaded image: {name}\n")).collect::<String>() }))
-        }
+        Ok(names) => answered(
+            200,
+            json!({ "stream": names.iter().map(|name| format!("Loaded image: {name}\n")).collect::<String>() }),
+        ),
         Err(error) => failed(500, &format!("Error processing tar file: {error:#}")),
     }
 }

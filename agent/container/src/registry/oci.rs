@@ -31,11 +31,11 @@ pub use artifact::{Artifact, Layer};
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
 pub use created::Creations;
 pub use listing::{Listing, Validator};
-pub use upload::{Upload, UploadError, UploadedBlob, UploadedManifest};
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
 use quarterdeck_shared::error::{Hint, chain};
 use quarterdeck_system::certificate::{Distrust, distrust};
+pub use upload::{Upload, UploadError, UploadedBlob, UploadedManifest};
 
 /// Connecting is the part that hangs when a host is down.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);

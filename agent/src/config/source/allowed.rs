@@ -10,8 +10,8 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
-    ApplicationSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec, ImageSpec, PromotePolicy,
-    ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
+    ApplicationSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec, ImageSpec,
+    PromotePolicy, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
@@ -126,7 +126,7 @@ impl Limits<'_> {
         if !secrets.is_empty() {
             say("secrets", refusal("secrets"));
         }
-        if *ssh {
+        if !ssh.is_off() {
             say("ssh", refusal("ssh"));
         }
     }

@@ -15,10 +15,16 @@ use super::store::Store;
 use super::{BuildkitEngine, BuildkitError};
 use crate::engine::docker::send;
 use crate::engine::testing::TestError;
-use crate::engine::{BuildError, Builder as _, Progress, Sink};
+use crate::engine::{BuildError, Builder as _, LabelledImage, Progress, Sink};
 
 /// What an image is called on an engine. Podman looks there for names without a host; no registry has it.
 const NAME: &str = "localhost/quarterdeck-test";
+
+/// An image of an engine, without the name that we gave it there: nobody else knows it by that.
+pub(super) fn without_our_name(mut image: LabelledImage) -> LabelledImage {
+    image.names.retain(|name| name.rsplit_once(':').is_none_or(|(name, _)| name != NAME));
+    image
+}
 
 /// The image is on the engine: its name there.
 pub(super) async fn on_engine(
@@ -34,9 +40,9 @@ pub(super) async fn on_engine(
     let (store, containers) = (engine.store(), &engine.containers);
     let whole = store.whole(id).await.map_err(BuildError::from)?;
     let wanted = containers.info().await.map_err(no_engine)?.platform;
-    let part = whole.part(&wanted).ok_or_else(|| {
-        BuildError::from(BuildkitError::NoPart { has: whole.platforms(), wanted: wanted.clone() })
-    })?;
+    let part = whole
+        .part(&wanted)
+        .ok_or_else(|| BuildError::from(BuildkitError::NoPart { has: whole.platforms(), wanted: wanted.clone() }))?;
     let hex = part.manifest.digest.rsplit(':').next().unwrap_or_default();
     let name = format!("{NAME}:{hex}");
     if containers.has(&name).await? {

@@ -90,8 +90,8 @@ pub(super) fn build(daemon: &Daemon, request: &BuildRequest) -> Result<Call, Bui
     for (place, id) in request.secrets.keys().enumerate() {
         add("--secret", format!("id={id},env={}", variable(place)));
     }
-    if let Some(socket) = &request.ssh {
-        add("--ssh", format!("default={}", socket.display()));
+    if let Some(agent) = &request.ssh {
+        add("--ssh", format!("default={}", agent.socket.display()));
     }
     for image in &request.cache_from {
         add("--import-cache", format!("type=registry,ref={image}"));

@@ -83,11 +83,9 @@ pub(super) async fn workers(search_path: &std::ffi::OsStr, daemon: &Daemon) -> R
         ProgramError::Start(source) | ProgramError::Wait(source) => {
             BuildkitError::Program { doing: doing.to_owned(), source }
         }
-        other => BuildkitError::Away {
-            address: daemon.address.clone(),
-            doing: doing.to_owned(),
-            message: other.to_string(),
-        },
+        other => {
+            BuildkitError::Away { address: daemon.address.clone(), doing: doing.to_owned(), message: other.to_string() }
+        }
     })?;
     read_workers(&printed.stdout).ok_or_else(|| BuildkitError::Failed {
         doing: doing.to_owned(),
@@ -144,6 +142,8 @@ pub(super) async fn build(
     place.write_logins(&request).map_err(|source| place.cannot(&doing, source))?;
     let context = place.folder.path().join(CONTEXT);
     let (tags, labels) = (request.tags.clone(), request.labels.clone());
+    // Until the program has ended.
+    let _keys = request.ssh.clone();
     write_context(request, context, sink).await?;
     command.args(arguments).envs(secrets.iter().map(|(name, secret)| (name, secret.expose_secret())));
     command.current_dir(place.folder.path()).env("DOCKER_CONFIG", place.folder.path());
@@ -169,8 +169,7 @@ struct Place {
 
 impl Place {
     fn make(scratch: &Path, doing: &str) -> Result<Self, BuildkitError> {
-        let cannot =
-            |source| BuildkitError::Write { doing: doing.to_owned(), path: scratch.to_owned(), source };
+        let cannot = |source| BuildkitError::Write { doing: doing.to_owned(), path: scratch.to_owned(), source };
         // For this user alone: tempfile makes its folders so.
         let folder = tempfile::Builder::new().prefix("quarterdeck-build-").tempdir_in(scratch).map_err(cannot)?;
         let place = Self { folder };
@@ -235,7 +234,8 @@ struct Patience {
 
 impl Bounds for Patience {
     fn patience(&self) -> io::Result<Duration> {
-        if self.cancel.is_cancelled() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(self.silent) }
+        // Of another kind than an interrupted read, which readers take up again.
+        if self.cancel.is_cancelled() { Err(io::Error::other("it was cancelled")) } else { Ok(self.silent) }
     }
 
     /// What is kept of it is bounded by the log of the run.
@@ -373,7 +373,11 @@ mod tests {
         };
         let parse = "Dockerfile:1\n--------\n   1 | >>> FRO a\n--------\nerror: failed to solve: dockerfile parse error on line 1: unknown instruction: FRO\n";
         for (said, vertex, told) in [
-            (parse, None, ("building shop:1 failed: dockerfile parse error on line 1: unknown instruction: FRO", false)),
+            (
+                parse,
+                None,
+                ("building shop:1 failed: dockerfile parse error on line 1: unknown instruction: FRO", false),
+            ),
             ("", Some("exit code: 1"), ("building shop:1 failed: exit code: 1", false)),
             ("", None, ("building shop:1 failed: buildctl failed without a word", false)),
             (
@@ -388,7 +392,10 @@ mod tests {
             (
                 "error: failed to solve: base:1: failed to do request: dial tcp 10.0.0.1:443: connect: connection refused",
                 None,
-                ("building shop:1 failed: base:1: failed to do request: dial tcp 10.0.0.1:443: connect: connection refused", true),
+                (
+                    "building shop:1 failed: base:1: failed to do request: dial tcp 10.0.0.1:443: connect: connection refused",
+                    true,
+                ),
             ),
         ] {
             let (message, is_transient) = of(said, vertex);

@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn words_about_the_connection_are_told_from_those_about_the_build() {
-        let unavailable = |why: &str| format!("failed to list workers: Unavailable: connection error: desc = \"{why}\"");
+        let unavailable =
+            |why: &str| format!("failed to list workers: Unavailable: connection error: desc = \"{why}\"");
         let refused = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused";
         let foreign = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate \
                        signed by unknown authority";

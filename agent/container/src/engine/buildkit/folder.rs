@@ -7,12 +7,16 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::error::BuildkitError;
+use crate::engine::BuildError;
 use crate::engine::BuildRequest;
 use crate::engine::context::{Context, ContextError};
-use crate::engine::BuildError;
 
 /// Writes the context of a build into a folder that is empty. `tell` gets what a person should know of it. Blocks.
-pub(super) fn write(request: &BuildRequest, folder: &Path, mut tell: impl FnMut(String) + Send) -> Result<(), BuildError> {
+pub(super) fn write(
+    request: &BuildRequest,
+    folder: &Path,
+    mut tell: impl FnMut(String) + Send,
+) -> Result<(), BuildError> {
     let cannot = |source| BuildkitError::Write {
         doing: "writing the build context".to_owned(),
         path: folder.to_owned(),
@@ -81,7 +85,7 @@ mod tests {
             platforms: Vec::new(),
             cache_from: Vec::new(),
             inline_cache: false,
-        cache_to: None,
+            cache_to: None,
             labels: Default::default(),
             tags: Vec::new(),
             no_cache: false,
@@ -92,10 +96,11 @@ mod tests {
     #[test]
     fn files_have_the_modes_and_times_of_the_archive_and_ignored_ones_are_not_there() {
         let big = "x".repeat(3 << 20);
-        let files = Files::new(&[("Dockerfile", "FROM scratch"), (".dockerignore", "*.md"), ("a/b.md", "no"), ("to@", "a/b")])
-            .with("a/b", EntryMode::File, "text")
-            .with("a/run", EntryMode::Executable, "#!")
-            .with("z/big", EntryMode::File, &big);
+        let files =
+            Files::new(&[("Dockerfile", "FROM scratch"), (".dockerignore", "*.md"), ("a/b.md", "no"), ("to@", "a/b")])
+                .with("a/b", EntryMode::File, "text")
+                .with("a/run", EntryMode::Executable, "#!")
+                .with("z/big", EntryMode::File, &big);
         let folder = tempfile::tempdir().unwrap();
         let mut told = Vec::new();
         write(&request(files), folder.path(), |line| told.push(line)).unwrap();

@@ -126,11 +126,7 @@ fn content(descriptor: &Descriptor, read: &impl Fn(&str) -> io::Result<Vec<u8>>)
     read(digest).map_err(|error| format!("{digest}: {error}"))
 }
 
-fn part(
-    manifest: Descriptor,
-    document: Document,
-    read: &impl Fn(&str) -> io::Result<Vec<u8>>,
-) -> Result<Part, String> {
+fn part(manifest: Descriptor, document: Document, read: &impl Fn(&str) -> io::Result<Vec<u8>>) -> Result<Part, String> {
     let config = document.config.ok_or_else(|| format!("{} names no configuration", manifest.digest))?;
     for blob in document.layers.iter().chain([&config]) {
         check_digest(&blob.digest).map_err(|why| format!("{:?}: {why}", blob.digest))?;
@@ -187,7 +183,10 @@ pub(super) mod tests {
         let mut blobs = Blobs::new();
         let root = manifest(&mut blobs, "amd64");
         let whole = Whole::of_layout(&layout(&root), read(&blobs)).unwrap();
-        assert_eq!((whole.platforms(), whole.blobs().len(), whole.manifests()), ("linux/amd64".into(), 3, vec![&whole.root]));
+        assert_eq!(
+            (whole.platforms(), whole.blobs().len(), whole.manifests()),
+            ("linux/amd64".into(), 3, vec![&whole.root])
+        );
         assert_eq!(whole.part("linux/arm64").unwrap().platform, "linux/amd64", "the only one, whatever it is for");
     }
 

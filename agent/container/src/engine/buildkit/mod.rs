@@ -36,9 +36,7 @@ pub use error::BuildkitError;
 use self::store::Store;
 use super::docker::{DockerEngine, Limits};
 use super::testing::{TestError, TestOutcome, TestRequest};
-use super::{
-    BuildError, BuildRequest, Builder, BuiltImage, EngineInfo, LabelledImage, PushedDigest, Removal, Sink,
-};
+use super::{BuildError, BuildRequest, Builder, BuiltImage, EngineInfo, LabelledImage, PushedDigest, Removal, Sink};
 use crate::registry::credentials::Login;
 use crate::registry::oci::Registries;
 use quarterdeck_core::failpoint;
@@ -94,7 +92,7 @@ impl BuildkitEngine {
         let mut images = self.store().all().await?;
         images.retain(|image| image.labels.contains_key(label));
         match self.containers.labelled(label).await {
-            Ok(more) => images.extend(more),
+            Ok(more) => images.extend(more.into_iter().map(archive::without_our_name)),
             Err(error) => tracing::debug!(%error, "the images of the container engine are not listed"),
         }
         Ok(images)

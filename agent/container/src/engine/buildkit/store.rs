@@ -101,7 +101,9 @@ impl Store {
             let needed: BTreeSet<String> = store.records()?.into_iter().flat_map(|other| other.blobs).collect();
             for blob in record.blobs.difference(&needed) {
                 match std::fs::remove_file(store.blob(blob)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return store.at(Err(error), &store.blob(blob)),
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return store.at(Err(error), &store.blob(blob));
+                    }
                     _ => {}
                 }
             }
@@ -175,10 +177,8 @@ impl Store {
         let index = std::fs::read(layout.join("index.json"));
         let whole = index.map_err(|error| error.to_string());
         let whole = whole.and_then(|index| Whole::of_layout(&index, |digest| std::fs::read(built(digest))));
-        let whole = whole.map_err(|what| BuildkitError::Damaged {
-            id: names.first().cloned().unwrap_or_default(),
-            what,
-        })?;
+        let whole =
+            whole.map_err(|what| BuildkitError::Damaged { id: names.first().cloned().unwrap_or_default(), what })?;
         let all = || whole.blobs().into_iter().chain(whole.manifests());
         self.at(std::fs::create_dir_all(self.folder.join("blobs/sha256")), &self.folder)?;
         self.at(std::fs::create_dir_all(self.folder.join("images")), &self.folder)?;

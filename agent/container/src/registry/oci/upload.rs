@@ -205,8 +205,16 @@ mod tests {
     fn refusals_are_told_as_engines_tell_them() {
         let told = |status: u16, body: &str| refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes());
         for (status, body, words) in [
-            (401, r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#, "unauthorized: authentication required"),
-            (403, r#"{"errors":[{"code":"DENIED","message":"no"},{"code":"NAME_UNKNOWN"}]}"#, "denied: no; name unknown"),
+            (
+                401,
+                r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#,
+                "unauthorized: authentication required",
+            ),
+            (
+                403,
+                r#"{"errors":[{"code":"DENIED","message":"no"},{"code":"NAME_UNKNOWN"}]}"#,
+                "denied: no; name unknown",
+            ),
             (412, "", "received unexpected HTTP status: 412 Precondition Failed"),
             (429, "<html>", "toomanyrequests: 429 Too Many Requests"),
             (503, r#"{"errors":[{"code":"DENIED"}]}"#, "received unexpected HTTP status: 503 Service Unavailable"),

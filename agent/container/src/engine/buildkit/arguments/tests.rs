@@ -7,6 +7,7 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::tree::memory::Files;
 
 use super::*;
+use crate::engine::ssh_agent::SshAgent;
 
 fn request() -> BuildRequest {
     BuildRequest {
@@ -70,7 +71,7 @@ fn each_wish_is_an_argument() {
     assert_eq!(differs(|one| drop(one.args.insert("A".into(), plain("b, c=d")))), "--opt build-arg:A=b, c=d");
     assert_eq!(differs(|one| drop(one.labels.insert("a.b".into(), "c".into()))), "--opt label:a.b=c");
     assert_eq!(differs(|one| one.no_cache = true), "--opt no-cache=");
-    assert_eq!(differs(|one| one.ssh = Some("/run/agent.sock".into())), "--ssh default=/run/agent.sock");
+    assert_eq!(differs(|one| one.ssh = Some(SshAgent::at("/run/agent.sock".into()))), "--ssh default=/run/agent.sock");
     assert_eq!(
         differs(|one| one.cache_from.push(image("r.example/a:cache"))),
         "--import-cache type=registry,ref=r.example/a:cache"
@@ -98,12 +99,18 @@ fn no_secret_is_an_argument() {
     secrets.secrets = [("npmrc", "s3cret-1"), ("token", "s3cret-2")].map(|(id, of)| (id.to_owned(), of.into())).into();
     let call = build(&daemon(), &secrets).unwrap();
     let all = call.arguments.join(" ");
-    assert!(all.ends_with("--secret id=npmrc,env=QUARTERDECK_SECRET_0 --secret id=token,env=QUARTERDECK_SECRET_1"), "{all}");
+    assert!(
+        all.ends_with("--secret id=npmrc,env=QUARTERDECK_SECRET_0 --secret id=token,env=QUARTERDECK_SECRET_1"),
+        "{all}"
+    );
     let names: Vec<&str> = call.secrets.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["QUARTERDECK_SECRET_0", "QUARTERDECK_SECRET_1"]);
 
     let mut secret = request();
     secret.args.insert("TOKEN".to_owned(), GivenValue::Secret("s3cret-3".into()));
     let error = build(&daemon(), &secret).unwrap_err().to_string();
-    assert_eq!(error, "the build argument TOKEN is secret, and buildctl takes build arguments on its command line only");
+    assert_eq!(
+        error,
+        "the build argument TOKEN is secret, and buildctl takes build arguments on its command line only"
+    );
 }
