@@ -69,7 +69,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     let context = Arc::new(Context {
         journal: journal.clone(),
         access: watch::Sender::new(access(&config)),
-        images: watch::Sender::new(Arc::new(Images::new(&config))),
+        images: watch::Sender::new(Arc::new(Images::new(&config, &data_dir))),
         config: watch::Sender::new(Arc::new(Config::default())),
         config_path,
         wanted: Wanted::default(),
@@ -166,7 +166,7 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker, sources: &mut Sourc
                 tracing::error!(error = %chain(&error), "the log level is unchanged");
             }
             if before.engine != config.engine || before.registry != config.registry {
-                context.images.send_replace(Arc::new(Images::new(&config)));
+                context.images.send_replace(Arc::new(Images::new(&config, &context.data_dir)));
                 changes.push("engine or registry settings changed".to_owned());
             }
             context.journal.bounds(config.history.clone()).await;

@@ -6,6 +6,8 @@
 
 mod application;
 pub mod check;
+mod daemon;
+mod engine;
 pub mod finding;
 mod follow;
 pub mod forge;
@@ -33,9 +35,10 @@ use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
 use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::protocol::Role;
 use quarterdeck_shared::snapshot::DefinedIn;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub(crate) use self::application::of_buildkit;
+pub use self::engine::{BuilderKind, BuildkitConfig, EngineConfig};
 use crate::telemetry::LogFormat;
 use quarterdeck_git::RepositoryConfig;
 use quarterdeck_kubernetes::ClusterConfig;
@@ -154,29 +157,6 @@ impl AgentConfig {
             *path = base.join(&*path);
         }
     }
-}
-
-/// The container engine.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EngineConfig {
-    /// `unix:///var/run/docker.sock`, `tcp://host:port`; found as the docker program finds it where absent.
-    pub address: Option<String>,
-    /// Which builder of a Docker engine.
-    pub builder: BuilderKind,
-}
-
-/// Which builder of a Docker engine is used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BuilderKind {
-    /// BuildKit where the engine offers it.
-    #[default]
-    Auto,
-    /// BuildKit or nothing.
-    Buildkit,
-    /// The classic builder.
-    Classic,
 }
 
 /// What is kept.
@@ -405,6 +385,7 @@ impl Config {
             }
         };
         self.agent.anchor(base);
+        self.engine.anchor(base);
         for registry in &mut self.registry {
             anchor(&mut registry.password_file);
             anchor(&mut registry.ca_file);

@@ -1,6 +1,7 @@
 //! The doctor: asks everything that the agent depends on, at once, and says what to do where it does not answer well, and
 //! where what is shown stands on something that cannot be seen.
 
+mod daemon;
 mod decryption;
 mod scanners;
 mod sight;
@@ -23,7 +24,6 @@ use crate::images::one_of_each_registry;
 use crate::poll::Repository;
 use crate::probe::{self, Probe};
 use crate::renderers::programs::Program;
-use quarterdeck_container::engine::Builder as _;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_git::{RefSnapshot, mirror};
 use quarterdeck_shared::error::{Failure, Hint, chain};
@@ -44,7 +44,13 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
         let polled = polled(context, &repository);
         checks.push(Box::pin(within(format!("git {}", repository.address()), git(repository, polled))));
     }
-    checks.push(Box::pin(within("engine".to_owned(), engine(context.clone()))));
+    match &context.config().engine.buildkit {
+        None => checks.push(Box::pin(within("engine".to_owned(), engine(context.clone())))),
+        Some(daemon) => {
+            checks.push(Box::pin(within(format!("buildkit {}", daemon.address), daemon::builds(context.clone()))));
+            checks.push(Box::pin(within("engine".to_owned(), daemon::engine(context.clone()))));
+        }
+    }
     for image in one_of_each_registry(&context.config()) {
         checks.push(Box::pin(within(format!("registry {}", image.registry()), registry(context.clone(), image))));
     }

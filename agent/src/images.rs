@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::config::{BuilderKind, Config, RegistryConfig, RegistryKind};
+use crate::config::{BuilderKind, BuildkitConfig, Config, RegistryConfig, RegistryKind};
+use quarterdeck_container::engine::Builder;
+use quarterdeck_container::engine::buildkit::{BuildkitEngine, Daemon};
 use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
 use quarterdeck_container::registry::credentials::{CredentialError, Login, Search, Sources};
 use quarterdeck_container::registry::oci::Registries;
@@ -15,10 +19,12 @@ use quarterdeck_system::secret::{self, Place, SecretError};
 
 /// The engine and the registries.
 pub struct Images {
-    /// Builds and pushes.
-    pub engine: DockerEngine,
+    /// Builds, tests and pushes.
+    pub engine: Box<dyn Builder>,
+    /// The container engine, which tests where a BuildKit daemon builds.
+    pub containers: DockerEngine,
     /// Answer what they have.
-    pub registries: Registries,
+    pub registries: Arc<Registries>,
     configured: Vec<RegistryConfig>,
 }
 
@@ -48,21 +54,33 @@ impl Hint for LoginError {
 }
 
 impl Images {
-    /// As the configuration says. Nothing is connected yet.
-    pub fn new(config: &Config) -> Self {
+    /// As the configuration says; what a BuildKit daemon builds is kept in this data directory. Nothing is connected yet.
+    pub fn new(config: &Config, data_dir: &Path) -> Self {
         let choice = match config.engine.builder {
             BuilderKind::Auto => BuilderChoice::Auto,
             BuilderKind::Buildkit => BuilderChoice::Buildkit,
             BuilderKind::Classic => BuilderChoice::Classic,
         };
         let limits = Limits { build_silent: config.agent.build_idle_timeout.0, ..Limits::default() };
-        let engine = DockerEngine::new(config.engine.address.clone(), choice, Environment::of_this_process())
-            .with_limits(limits);
+        let containers = DockerEngine::new(config.engine.address.clone(), choice, Environment::of_this_process())
+            .with_limits(limits.clone());
         let insecure =
             config.registry.iter().filter(|registry| registry.insecure).map(|registry| registry.host.clone());
         let authorities = config.registry.iter().filter_map(|one| Some((one.host.clone(), one.ca_file.clone()?)));
-        let registries = Registries::new(insecure).trusting(authorities.collect());
-        Self { engine, registries, configured: config.registry.clone() }
+        let registries = Arc::new(Registries::new(insecure).trusting(authorities.collect()));
+        let engine: Box<dyn Builder> = match &config.engine.buildkit {
+            None => Box::new(containers.clone()),
+            Some(daemon) => Box::new(BuildkitEngine {
+                daemon: named(daemon),
+                search_path: std::env::var_os("PATH").unwrap_or_default(),
+                images: data_dir.join("images"),
+                scratch: data_dir.join("scratch"),
+                containers: containers.clone(),
+                registries: registries.clone(),
+                limits,
+            }),
+        };
+        Self { engine, containers, registries, configured: config.registry.clone() }
     }
 
     /// Who we are to the registry of an image; nobody where no login is known. Passwords are read each time, so that a
@@ -121,6 +139,11 @@ pub fn one_of_each_registry(config: &Config) -> Vec<ImageRef> {
         }
     }
     images
+}
+
+fn named(daemon: &BuildkitConfig) -> Daemon {
+    let BuildkitConfig { address, ca_file, cert_file, key_file } = daemon.clone();
+    Daemon { address, ca_file, cert_file, key_file }
 }
 
 fn password(registry: &RegistryConfig) -> Result<Option<SecretString>, LoginError> {

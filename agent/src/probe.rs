@@ -13,7 +13,7 @@ use quarterdeck_shared::snapshot::ConnectionKind;
 use crate::config::Config;
 use crate::forge::Forge;
 use crate::images::{Images, one_of_each_registry};
-use quarterdeck_container::engine::{Builder as _, EngineInfo};
+use quarterdeck_container::engine::EngineInfo;
 
 /// The engine's name where the configuration does not say which: it is found as the `docker` program finds it.
 const FOUND: &str = "default";
@@ -71,19 +71,24 @@ pub fn of_forges(config: &Config) -> Vec<Probe> {
     config.forge.iter().filter_map(Forge::new).map(probe).collect()
 }
 
-/// The engine.
+/// What builds: the engine, or the BuildKit daemon.
 pub fn engine(config: &Config, images: &Arc<Images>) -> Probe {
     let images = images.clone();
     let info = async move {
         let info = images.engine.info().await.map_err(|error| Failure::of(&error))?;
         Ok(described(&info))
     };
-    let name = config.engine.address.clone().unwrap_or_else(|| FOUND.to_owned());
+    let address = config.engine.buildkit.as_ref().map(|daemon| &daemon.address).or(config.engine.address.as_ref());
+    let name = address.cloned().unwrap_or_else(|| FOUND.to_owned());
     Probe { to: ConnectionKind::Engine, name, answer: Box::pin(info) }
 }
 
 /// An engine, in words.
 pub fn described(info: &EngineInfo) -> Answer {
+    if info.api.is_empty() {
+        let version = format!("{} {}", info.name, info.version);
+        return Answer { detail: format!("{version}, {} at {}", info.platform, info.address), version };
+    }
     let version = format!("{} {}, {}", info.name, info.version, info.builder);
     let detail = format!("{version}, API {}, {} at {}", info.api, info.platform, info.address);
     Answer { version, detail }
@@ -129,7 +134,7 @@ mod tests {
         ] {
             let config =
                 Config::parse(std::path::Path::new("/etc/qd/config.toml"), &config).expect("a good configuration");
-            let images = Arc::new(Images::new(&config));
+            let images = Arc::new(Images::new(&config, std::path::Path::new("/var/lib/qd")));
             let found: Vec<String> =
                 of_images(&config, &images).iter().map(|one| format!("{} {}", one.to.word(), one.name)).collect();
             assert_eq!(found, whom);

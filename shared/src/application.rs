@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers};
+pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers, Ssh, SshKey};
 pub use self::environment::{
     ChartSpec, EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec, RenderKind,
     SyncPolicy, VariableKind, VariableSource, VariablesSpec,

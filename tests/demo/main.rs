@@ -48,6 +48,12 @@ enum Part {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The stand-in for the program buildctl
+    #[command(hide = true, disable_help_flag = true, disable_version_flag = true)]
+    Buildctl {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// A world with real git and stand-ins for engine, registry and cluster; agent and console on it
     Demo(DemoOptions),
 }
@@ -98,13 +104,14 @@ fn main() {
         Part::Ask { socket } => asking::ask(&socket),
         Part::Cosign { arguments } => harness::signing::run("cosign", arguments),
         Part::Syft { arguments } => harness::signing::run("syft", arguments),
+        Part::Buildctl { arguments } => harness::engine::play_buildctl(arguments),
         Part::Demo(options) => demo(&options),
     };
     std::process::exit(code);
 }
 
 /// What its first argument may be.
-const PARTS: [&str; 6] = ["agent", "ask", "console", "cosign", "demo", "syft"];
+const PARTS: [&str; 7] = ["agent", "ask", "buildctl", "console", "cosign", "demo", "syft"];
 
 /// The arguments; without a part's name they are the playground's own, so that `cargo demo -- --tour` needs no more words. A hook of
 /// a repository runs what made it, this program, as it would `qd-agent`: with `repo received`.

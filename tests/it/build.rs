@@ -8,6 +8,7 @@ use std::time::Duration;
 use harness::engine::{Engine, EngineOptions, Outcome, StreamFault};
 use harness::registry::{Auth, Fault, Registry, RegistryOptions, Step, User};
 use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
+use quarterdeck_container::engine::ssh_agent::SshAgent;
 use quarterdeck_container::engine::testing::{ContainerRequest, TestRequest};
 use quarterdeck_container::engine::{
     BuildError, BuildRequest, Builder as _, BuiltImage, GivenValue, Progress, PushedDigest,
@@ -76,9 +77,10 @@ impl World {
             args: BTreeMap::new(),
             secrets: BTreeMap::new(),
             ssh: None,
-            platform: None,
+            platforms: Vec::new(),
             cache_from: Vec::new(),
             inline_cache: false,
+            cache_to: None,
             labels: BTreeMap::from([("org.opencontainers.image.revision".to_owned(), "1f3c2a9".to_owned())]),
             tags: vec![self.image(tag)],
             no_cache: false,
@@ -289,7 +291,7 @@ async fn a_step_uses_the_keys_of_an_ssh_agent_and_no_more() {
         asked
     });
     let mut request = world.request("1", &[("Dockerfile", dockerfile), ("hello", "hi")]);
-    request.ssh = Some(socket);
+    request.ssh = Some(SshAgent::at(socket));
     let error = world.build(request.clone()).await.result.unwrap_err().to_string();
     assert!(error.starts_with("ssh mounts need BuildKit"), "{error}");
     world.engine.have_buildkit();
@@ -310,7 +312,7 @@ async fn a_step_uses_the_keys_of_an_ssh_agent_and_no_more() {
 async fn a_platform_is_asked_for_and_one_that_is_not_emulated_says_what_to_do() {
     let world = World::open().await;
     let mut request = world.request("1", &[("Dockerfile", DOCKERFILE), ("hello", "hi")]);
-    request.platform = Some("linux/arm64".to_owned());
+    request.platforms = vec!["linux/arm64".to_owned()];
     for buildkit in [false, true] {
         if buildkit {
             world.engine.have_buildkit();

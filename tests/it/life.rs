@@ -25,6 +25,7 @@ mod configured;
 mod crashed;
 mod deleted;
 mod edited;
+mod elsewhere;
 mod encrypted;
 mod environments;
 mod fleet;

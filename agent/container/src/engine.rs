@@ -1,7 +1,7 @@
 //! Building and pushing images: what an engine can do for us, in words that know no engine.
 //!
 //! ```text
-//! deliver --BuildRequest, TestRequest--> Builder (docker/) --tar of the commit's tree (context.rs)--> engine
+//! deliver --BuildRequest, TestRequest--> Builder (docker/, buildkit/) --tar of the commit's tree (context.rs)--> engine
 //!    ^                          '--Progress (progress.rs)--> whoever keeps the run's log
 //!    '--BuiltImage, PushedDigest
 //! ```
@@ -12,7 +12,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -20,19 +19,23 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::ssh_agent::SshAgent;
 use self::testing::{TestError, TestOutcome, TestRequest};
 use crate::registry::credentials::Login;
+use crate::registry::oci::RegistryError;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::output::Mask;
 use quarterdeck_core::secrets::SecretScrubber;
 use quarterdeck_core::tree::Tree;
 use quarterdeck_shared::error::Hint;
 
+pub mod buildkit;
 pub mod docker;
 
 pub mod base;
 pub mod context;
 mod progress;
+pub mod ssh_agent;
 pub mod testing;
 
 /// A container engine that builds, tests and pushes.
@@ -116,14 +119,17 @@ pub struct BuildRequest {
     pub args: BTreeMap<String, GivenValue>,
     /// Secrets by their ids, for `RUN --mount=type=secret`; BuildKit alone has it. Masked in every line of output.
     pub secrets: BTreeMap<String, SecretString>,
-    /// The socket of an ssh agent, for `RUN --mount=type=ssh`; BuildKit alone has it.
-    pub ssh: Option<PathBuf>,
-    /// The platform to build for; the engine's own if absent.
-    pub platform: Option<String>,
+    /// An ssh agent, for `RUN --mount=type=ssh`; BuildKit alone has it.
+    pub ssh: Option<SshAgent>,
+    /// The platforms to build for; the engine's own if empty. Several make an index, which only a BuildKit daemon of its own
+    /// makes.
+    pub platforms: Vec<String>,
     /// Images of registries whose build cache is used; BuildKit alone does.
     pub cache_from: Vec<ImageRef>,
     /// Writes the build cache into the image; BuildKit alone does.
     pub inline_cache: bool,
+    /// An image of a registry under which the cache of all stages is kept; a BuildKit daemon of its own alone does.
+    pub cache_to: Option<ImageRef>,
     /// Labels beside those of the Dockerfile.
     pub labels: BTreeMap<String, String>,
     /// Names for the image; at least one, or it could not be found again.
@@ -172,6 +178,13 @@ impl GivenValue {
             Self::Secret(secret) => Some(secret),
         }
     }
+}
+
+/// BuildKit's words without the names of its own parts in front.
+fn plain(message: &str) -> &str {
+    let own =
+        ["failed to solve with frontend dockerfile.v0: ", "failed to solve: ", "failed to create LLB definition: "];
+    own.iter().fold(message, |message, part| message.strip_prefix(part).unwrap_or(message))
 }
 
 /// A mask for these secrets, which the process keeps from now on.
@@ -292,6 +305,12 @@ pub enum BuildError {
     /// There is no context to build from.
     #[error(transparent)]
     Context(#[from] context::ContextError),
+    /// A BuildKit daemon, or the way to it.
+    #[error(transparent)]
+    Buildkit(#[from] buildkit::BuildkitError),
+    /// The registry could not be asked.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The Dockerfile failed.
     #[error("building {image} failed: {message}")]
     Build {
@@ -348,6 +367,8 @@ impl Hint for BuildError {
     fn hint(&self) -> Cow<'_, str> {
         match self {
             Self::Context(error) => return error.hint(),
+            Self::Buildkit(error) => return error.hint(),
+            Self::Registry(error) => return error.hint(),
             Self::Push { hint, .. } | Self::Build { hint, .. } => hint.unwrap_or_default(),
             Self::NoEngine { .. } => "start Docker or Podman, or set `address` in [engine]",
             Self::Away { .. } => "start the engine, and let the user of the agent reach its socket",
@@ -379,6 +400,8 @@ impl BuildError {
             | BuildError::Silent { .. }
             | BuildError::CutOff { .. } => true,
             BuildError::Push { message, .. } => crate::registry::messages::is_transient(message),
+            BuildError::Buildkit(error) => error.is_transient(),
+            BuildError::Registry(error) => error.is_transient(),
             BuildError::Refused { status, .. } => *status >= 500 || *status == 429,
             BuildError::Build { message, .. } => crate::registry::messages::is_transient(message),
             BuildError::Address { .. }

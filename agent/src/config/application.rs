@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks, ImageSpec,
-    PromoteBy, PromotePolicy, RenderKind, SignSpec, SyncPolicy,
+    ApplicationName, ApplicationSpec, CacheTo, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks,
+    ImageSpec, PromoteBy, PromotePolicy, RenderKind, SignSpec, Ssh, SyncPolicy,
 };
 use serde::Deserialize;
 
+use super::daemon::{self, is_platform};
 use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
 use super::guards;
@@ -22,7 +23,7 @@ use super::sops::SopsConfig;
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
 use super::variables::WrittenVariables;
-use super::{BuilderKind, Config};
+use super::{BuilderKind, Config, EngineConfig};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
 use quarterdeck_git::url::RepositoryUrl;
@@ -81,6 +82,9 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
     let image = |mut image: ImageSpec| {
         values::anchor(&mut image.args, base);
         values::anchor(&mut image.secrets, base);
+        if let Ssh::Key(key) = &mut image.ssh {
+            key.key_file = base.join(&key.key_file);
+        }
         image
     };
     let code = |mut code: Code| {
@@ -163,7 +167,7 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
 pub(super) fn check_one(written: &Written, config: &Config, base: &Path, say: &mut impl FnMut(&[Step], String)) {
     let clusters: BTreeSet<&str> = config.cluster.iter().map(|c| c.name.as_str()).collect();
     check_parts(written, say);
-    check_delivery(written, base, config.engine.builder, say);
+    check_delivery(written, base, &config.engine, say);
     if let Some(code) = &written.code {
         guards::check(code, config, base, say);
     }
@@ -214,7 +218,7 @@ fn check_parts(written: &Written, say: &mut impl FnMut(&[Step], String)) {
     }
 }
 
-fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mut impl FnMut(&[Step], String)) {
+fn check_delivery(written: &Written, base: &Path, engine: &EngineConfig, say: &mut impl FnMut(&[Step], String)) {
     if let Some(code) = &written.code {
         let option = |name: &'static str| [Step::Key("code"), Step::Key(name)];
         for (name, globs) in [("build_tags", &code.build_tags), ("push_tags", &code.push_tags)] {
@@ -251,6 +255,7 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
             cache_from,
             cache_to: _,
             platform,
+            platforms: _,
         } = image;
         if !names.insert(name) {
             say("name", format!("the image {name} is defined twice: each is built once"));
@@ -280,9 +285,10 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
                 say("cache_from", format!("{error}: write registry.example/team/name:cache"));
             }
         }
-        for (option, what) in of_buildkit(image).filter(|_| builder == BuilderKind::Classic) {
+        for (option, what) in of_buildkit(image).filter(|_| engine.builder == BuilderKind::Classic) {
             say(option, format!("{what} need BuildKit: leave out {option}, or builder = \"classic\" in [engine]"));
         }
+        daemon::check(image, engine.buildkit.is_some(), &mut say);
     }
 }
 
@@ -354,16 +360,9 @@ fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMu
 pub(crate) fn of_buildkit(image: &ImageSpec) -> impl Iterator<Item = (&'static str, &'static str)> {
     let all = [
         ("secrets", "build secrets", !image.secrets.is_empty()),
-        ("ssh", "ssh mounts", image.ssh),
+        ("ssh", "ssh mounts", !image.ssh.is_off()),
         ("cache_from", "caches of registries", !image.cache_from.is_empty()),
-        ("cache_to", "caches in images", image.cache_to.is_some()),
+        ("cache_to", "caches in images", image.cache_to == Some(CacheTo::Inline)),
     ];
     all.into_iter().filter(|(_, _, is_asked)| *is_asked).map(|(option, what, _)| (option, what))
-}
-
-/// `os/architecture`, or `os/architecture/variant`.
-fn is_platform(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('/').collect();
-    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    matches!(parts.len(), 2 | 3) && parts.iter().all(is_word)
 }

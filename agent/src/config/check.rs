@@ -14,6 +14,7 @@ pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_agent(config, &mut findings);
     check_webhook(config, &mut findings);
+    super::engine::check(&config.engine, &mut findings);
     check_lists(config, base, &mut findings);
     if let Some(message) = config.sops.problem() {
         findings.push(Finding { place: vec![Step::Key("sops"), Step::Key("age_keys")], message });
@@ -24,8 +25,9 @@ pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
     findings
 }
 
-/// The files of authorities that name none, which is no reason not to start: they are read when they are needed.
+/// The files of a daemon and of authorities that cannot be used, which is no reason not to start: they are read when they are needed.
 pub(super) fn check_files(config: &Config, findings: &mut Vec<Finding>) {
+    super::engine::check_files(&config.engine, findings);
     for (index, registry) in config.registry.iter().enumerate() {
         if let Some(Err(error)) = registry.ca_file.as_deref().map(Authorities::read) {
             let place = vec![Step::Key("registry"), Step::Index(index), Step::Key("ca_file")];

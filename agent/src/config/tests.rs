@@ -1,6 +1,6 @@
 //! The configuration held against its example, and bad ones against their messages.
 
-use quarterdeck_shared::application::{PromotePolicy, TestRun, TestSpec, ValueFrom};
+use quarterdeck_shared::application::{PromotePolicy, Ssh, SshKey, TestRun, TestSpec, ValueFrom};
 
 use super::*;
 
@@ -17,6 +17,9 @@ fn whole_example() -> String {
     };
     EXAMPLE.lines().map(option).collect::<Vec<_>>().join("\n")
 }
+
+/// A daemon that builds.
+const DAEMON: &str = "[engine.buildkit]\naddress = 'tcp://build.example:1234'\n";
 
 #[test]
 fn the_example_as_it_stands_is_the_default() {
@@ -57,7 +60,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         retry_timeout,
     };
     assert_eq!(shown, AgentConfig::default());
-    assert_eq!(EngineConfig { address: None, ..config.engine }, EngineConfig::default());
+    assert_eq!(EngineConfig { address: None, buildkit: None, ..config.engine }, EngineConfig::default());
     assert_eq!(config.history, HistoryConfig::default());
     let [application] = &config.application[..] else { panic!("one application") };
     let bare: application::Written = toml::from_str(
@@ -109,6 +112,7 @@ fn every_option_stands_in_the_example() {
     for table in [
         "agent",
         "engine",
+        "engine.buildkit",
         "history",
         "[access]",
         "[repository]",
@@ -165,13 +169,14 @@ fn relative_paths_begin_at_the_folder_of_the_configuration() {
     let text = "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_file = 'secret'\n[[cluster]]\nname = 'c'\nkubeconfig = '/k'\n";
     let text = text.to_owned()
         + "[[application]]\nname = 'a'\n[application.code]\nrepository = '/x'\n[[application.image]]\nname = 'r/a'\n\
-           args = { KEY = { file = 'key' } }\nsecrets = { npmrc = { file = 'npmrc' } }\n\
+           args = { KEY = { file = 'key' } }\nssh = { key_file = 'deploy-key' }\nsecrets = { npmrc = { file = 'npmrc' } }\n\
            [application.sign]\nkey = 'cosign.key'\npassword = { file = 'password' }\n[[application.environment]]\nname = 'prod'\n\
            repository = '/d'\nnamespace = 'a'\npromote.require_signature = ['a.pub', '/b.pub']\n";
     let config = Config::parse(Path::new("/etc/qd/config.toml"), &text).unwrap();
     assert_eq!(config.registry[0].password_file.as_deref(), Some(Path::new("/etc/qd/secret")));
     assert_eq!(config.cluster[0].kubeconfig.as_deref(), Some(Path::new("/k")));
     let image = &config.applications[0].delivery.as_ref().unwrap().images[0];
+    assert_eq!(image.ssh, Ssh::Key(SshKey { key_file: "/etc/qd/deploy-key".into() }));
     let file = |file: &str| ValueFrom::File { file: file.to_owned() };
     assert_eq!((&image.args["KEY"], &image.secrets["npmrc"]), (&file("/etc/qd/key"), &file("/etc/qd/npmrc")));
     let sign = config.applications[0].delivery.as_ref().unwrap().sign.as_ref().unwrap();
@@ -528,7 +533,29 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (format!("{built}platform = 'arm64'\n"), 11, "not a valid platform"),
         (format!("{built}platform = 'linux/amd64,linux/arm64'\n"), 11, "write one, as linux/arm64"),
         (format!("{built}cache_from = ['Not/An image']\n"), 11, "write registry.example/team/name:cache"),
-        (format!("{built}cache_to = 'registry'\n"), 11, "expected `inline`"),
+        (format!("{built}cache_to = 'registry'\n"), 11, "let a BuildKit daemon build with [engine.buildkit]"),
+        (
+            format!("{built}cache_to = 'Not/An image'\n{DAEMON}"),
+            11,
+            "write \"inline\", or registry.example/team/name:cache",
+        ),
+        (format!("{built}ssh = 'yes'\n"), 11, "expected true, false or { key_file = \"…\" }"),
+        (format!("{built}platforms = ['linux/amd64']\n"), 11, "the API of an engine builds one platform"),
+        (format!("{built}platforms = ['arm64']\n{DAEMON}"), 11, "\"arm64\" is not a valid platform"),
+        (format!("{built}platforms = ['linux/arm64', 'linux/arm64']\n{DAEMON}"), 11, "linux/arm64 is named twice"),
+        (
+            format!("{built}platform = 'linux/arm64'\nplatforms = ['linux/amd64']\n{DAEMON}"),
+            12,
+            "platform and platforms say the same",
+        ),
+        (
+            format!("{built}args.TOKEN = {{ env = 'TOKEN' }}\n{DAEMON}"),
+            11,
+            "the build argument TOKEN is secret, and with [engine.buildkit] it would be on a command line",
+        ),
+        (format!("{DAEMON}cert_file = 'a'\n"), 3, "a certificate needs its key: set key_file"),
+        ("[engine.buildkit]\naddress = 'build.example'\n".to_owned(), 2, "not a valid address of a BuildKit daemon"),
+        (format!("[engine]\nbuilder = 'buildkit'\n{DAEMON}"), 2, "[engine.buildkit] builds instead: leave out one"),
         (
             format!("{built}cache_to = 'inline'\n[engine]\nbuilder = 'classic'\n"),
             11,

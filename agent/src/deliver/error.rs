@@ -12,6 +12,7 @@ use crate::images::LoginError;
 use crate::journal::NotKept;
 use crate::signing::SignError;
 use quarterdeck_container::engine::BuildError;
+use quarterdeck_container::engine::ssh_agent::SshAgentError;
 use quarterdeck_container::engine::testing::TestError;
 use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_container::registry::signature::KeyError;
@@ -106,6 +107,9 @@ pub enum DeliverError {
         /// Where it should be.
         why: String,
     },
+    /// A build is to have an ssh key, and it cannot be used.
+    #[error(transparent)]
+    SshAgent(#[from] SshAgentError),
     /// A pattern of tags is none; the configuration was checked for it.
     #[error(transparent)]
     Glob(#[from] GlobError),
@@ -329,6 +333,7 @@ impl Hint for DeliverError {
                 }
                 hint => hint,
             },
+            Self::SshAgent(error) => error.hint(),
             Self::NoSshAgent { .. } => {
                 "start an ssh agent, and name its socket in the environment of the agent: the guide shows how".into()
             }

@@ -23,10 +23,9 @@ use self::request::{labels, request};
 use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::stages::{PROGRESS_QUEUE, rules, tell_while};
-use super::values::withheld;
+use super::values::{ssh_agent, withheld};
 use crate::context::{Application, Codebase, Context};
-use quarterdeck_container::engine::docker::DockerEngine;
-use quarterdeck_container::engine::{BuildError, BuildRequest, Builder as _, BuiltImage, Progress};
+use quarterdeck_container::engine::{BuildError, BuildRequest, Builder, BuiltImage, Progress};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{self, TagTemplate};
 use quarterdeck_git::CommitInfo;
@@ -69,14 +68,15 @@ impl Commit<'_> {
         if self.is_of_fork {
             execution.say(&withheld("secret build arguments are", spec.args.iter()));
             execution.say(&withheld("build secrets are", spec.secrets.iter()));
-            execution.say(if spec.ssh { "the ssh agent is withheld from code of a fork" } else { "" });
+            execution.say(if !spec.ssh.is_off() { "the ssh agent is withheld from code of a fork" } else { "" });
             return Ok(request);
         }
         let mut pulled = request::bases(&self.code.repository, &self.checkout.id, spec, &request).await;
-        pulled.extend(request.cache_from.iter().cloned());
+        pulled.extend(request.cache_from.iter().chain(&request.cache_to).cloned());
         let (logins, problems) = self.context.images().logins(&pulled).await;
         problems.iter().for_each(|problem| execution.say(problem));
         request.logins = logins;
+        request.ssh = ssh_agent(&spec.ssh, self.context.scratch()).await?;
         Ok(request)
     }
 }
@@ -225,7 +225,7 @@ impl Build<'_> {
         let at_once = 1 + more.count();
         let (sink, progress) = mpsc::channel(PROGRESS_QUEUE);
         let names = requests.len() > 1;
-        let engine = &images.engine;
+        let engine = &*images.engine;
         let builds = requests.into_iter().map(|(place, request)| {
             let (sink, cancel) = (sink.clone(), cancel.clone());
             async move { (place, one(engine, request, names, sink, &cancel).await) }
@@ -259,7 +259,7 @@ async fn all(
 
 /// Builds one image; where there are several, each line of output begins with its name.
 async fn one(
-    engine: &DockerEngine,
+    engine: &dyn Builder,
     request: BuildRequest,
     names: bool,
     told: mpsc::Sender<Progress>,

@@ -9,7 +9,7 @@ use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::stages::{PROGRESS_QUEUE, tell_while};
 use crate::context::Context;
-use quarterdeck_container::engine::{Builder as _, Sink};
+use quarterdeck_container::engine::Sink;
 use quarterdeck_core::image_ref::ImageRef;
 
 /// Pushes of one image whose token ends on the way: GitLab's live five minutes, and an engine does not ask for another in the

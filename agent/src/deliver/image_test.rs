@@ -8,7 +8,7 @@ mod request;
 mod verdict;
 
 use quarterdeck_container::engine::docker::OWNER_LABEL;
-use quarterdeck_container::engine::{BuildError, Builder as _, Sink};
+use quarterdeck_container::engine::{BuildError, Sink};
 use quarterdeck_shared::application::{ImageSpec, TestCommand, TestRun, TestSpec};
 use quarterdeck_shared::artifact::{Artifact, Image};
 use quarterdeck_shared::snapshot::TestResult;
@@ -107,6 +107,8 @@ impl Test<'_> {
         request.target = Some(target.to_owned());
         request.labels = [(OWNER_LABEL.to_owned(), owner.clone())].into();
         request.tags = Vec::new();
+        // That of the image has all stages.
+        request.cache_to = None;
         let (images, cancel) = (self.commit.context.images(), execution.cancel.clone());
         let (sink, progress): (Sink, _) = mpsc::channel(PROGRESS_QUEUE);
         let building = tell_while(execution, progress, images.engine.build(request, sink, &cancel));

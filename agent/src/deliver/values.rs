@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use quarterdeck_shared::application::ValueFrom;
+use quarterdeck_shared::application::{Ssh, ValueFrom};
 
 use secrecy::SecretString;
 
 use super::DeliverError;
 use quarterdeck_container::engine::GivenValue;
+use quarterdeck_container::engine::ssh_agent::SshAgent;
 use quarterdeck_system::secret::{self, Place};
 
 /// Each with its value now: a secret is read at each use. `what` they are is said where one is not there. Code of a fork
@@ -41,8 +42,16 @@ pub(super) fn secrets(
     values.map(read).collect()
 }
 
-/// The socket of the ssh agent of this process, as it is now.
-pub(super) fn ssh_agent() -> Result<PathBuf, DeliverError> {
+/// The ssh agent of a build: that of this process as it is now, or one of its own, which works below a folder.
+pub(super) async fn ssh_agent(ssh: &Ssh, scratch: PathBuf) -> Result<Option<SshAgent>, DeliverError> {
+    match ssh {
+        Ssh::Agent(false) => Ok(None),
+        Ssh::Agent(true) => Ok(Some(SshAgent::at(socket()?))),
+        Ssh::Key(key) => Ok(Some(SshAgent::with_key(scratch, key.key_file.clone()).await?)),
+    }
+}
+
+fn socket() -> Result<PathBuf, DeliverError> {
     let socket = std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from);
     let Some(socket) = socket else {
         return Err(DeliverError::NoSshAgent { why: "SSH_AUTH_SOCK is not set".to_owned() });

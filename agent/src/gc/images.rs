@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use quarterdeck_container::engine::{Builder as _, LabelledImage, Removal};
+use quarterdeck_container::engine::{LabelledImage, Removal};
 use quarterdeck_core::gc::{Kept, LocalImage, Needs, Rules};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_shared::application::{ApplicationSpec, EnvironmentId};

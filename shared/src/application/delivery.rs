@@ -136,9 +136,9 @@ pub struct ImageSpec {
     /// which is read at each build. Only BuildKit has them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, ValueFrom>,
-    /// Lets `RUN --mount=type=ssh` use the keys of the ssh agent that the agent's `SSH_AUTH_SOCK` names. Only BuildKit does.
-    #[serde(default, skip_serializing_if = "is_off")]
-    pub ssh: bool,
+    /// The keys that `RUN --mount=type=ssh` can use. Only BuildKit does.
+    #[serde(default, skip_serializing_if = "Ssh::is_off")]
+    pub ssh: Ssh,
     /// Gives the build the commit's time as `SOURCE_DATE_EPOCH`.
     #[serde(default, skip_serializing_if = "is_off")]
     pub source_date_epoch: bool,
@@ -148,17 +148,68 @@ pub struct ImageSpec {
     /// The platform to build for, as `linux/arm64`; the engine's own by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
+    /// Several platforms, which become one index. Only a BuildKit daemon of its own makes one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
     /// Where the build cache goes beside the engine. Only BuildKit writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_to: Option<CacheTo>,
 }
 
+/// The keys that a build can use over ssh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected true, false or { key_file = \"…\" }")]
+pub enum Ssh {
+    /// Those of the ssh agent that the agent's `SSH_AUTH_SOCK` names, or none.
+    Agent(bool),
+    /// The one of a file.
+    Key(SshKey),
+}
+
+/// A private key, for an ssh agent of the build's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SshKey {
+    /// Its path.
+    pub key_file: PathBuf,
+}
+
+impl Default for Ssh {
+    fn default() -> Self {
+        Self::Agent(false)
+    }
+}
+
+impl Ssh {
+    /// Whether it can use none.
+    pub fn is_off(&self) -> bool {
+        *self == Self::Agent(false)
+    }
+}
+
 /// Where the cache of a build goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum CacheTo {
     /// Into the image itself, as far as its layers are in it.
     Inline,
+    /// Into a registry under this name, of all stages. Only a BuildKit daemon of its own writes it.
+    Registry(String),
+}
+
+impl From<String> for CacheTo {
+    fn from(text: String) -> Self {
+        if text == "inline" { Self::Inline } else { Self::Registry(text) }
+    }
+}
+
+impl From<CacheTo> for String {
+    fn from(to: CacheTo) -> Self {
+        match to {
+            CacheTo::Inline => "inline".to_owned(),
+            CacheTo::Registry(name) => name,
+        }
+    }
 }
 
 fn is_off(option: &bool) -> bool {

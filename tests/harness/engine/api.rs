@@ -17,7 +17,7 @@ use super::files::{Node, read_tar, resolve};
 use super::images::{Image, with_tag};
 use super::output::{Output, Stop};
 use super::remote::{Login, Remote};
-use super::{BuildRecord, Outcome, PushRecord, State, container_api, locked, pull, push, session};
+use super::{BuildRecord, Outcome, PushRecord, State, container_api, load, locked, pull, push, session};
 use crate::serve::{Answer, Cut};
 
 pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Answer {
@@ -37,6 +37,7 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Ans
         ("POST", "/auth") => check_login(&body).await,
         ("POST", "/build") => start_build(&state, &query, &body),
         ("GET", "/images/json") => answered(200, list(&state, &query)),
+        ("POST", "/images/load") => load::load(&state, &body),
         ("POST", "/images/create") => start_pull(state, &parts, &query),
         ("GET", _) if image("/json").is_some() => inspect(&state, image("/json").unwrap_or("")),
         ("POST", _) if image("/tag").is_some() => tag(&state, image("/tag").unwrap_or(""), &query),

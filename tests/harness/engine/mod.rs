@@ -16,12 +16,14 @@
 mod answer;
 mod api;
 mod build;
+mod buildctl;
 mod buildkit;
 mod container_api;
 mod containers;
 mod dockerfile;
 mod files;
 mod images;
+mod load;
 mod mounts;
 mod output;
 mod pull;
@@ -35,6 +37,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use buildctl::{Buildctl, BuildctlCall, run as play_buildctl};
 pub use containers::ContainerRecord;
 pub use output::StreamFault;
 use tokio::sync::watch;
@@ -143,16 +146,7 @@ struct Plan {
 impl Engine {
     /// Starts an engine and waits until it listens.
     pub async fn start(options: EngineOptions) -> anyhow::Result<Self> {
-        let state = Arc::new(State {
-            images: Mutex::new(Images::open(options.folder)?),
-            plan: Mutex::default(),
-            held: watch::Sender::default(),
-            containers: Mutex::default(),
-            ran: Mutex::default(),
-            builds: Mutex::default(),
-            pushes: Mutex::default(),
-            sessions: Sessions::default(),
-        });
+        let state = Arc::new(State::new(options.folder)?);
         let shared = state.clone();
         let handler: crate::serve::Handler =
             Arc::new(move |request| Box::pin(api::answer(shared.clone(), request)) as _);
@@ -236,14 +230,7 @@ impl Engine {
 
     /// Puts an image with these files into the engine, as if it had been pulled: a base for `FROM`.
     pub fn add_image(&self, name: &str, files: &[(&str, &str)]) -> anyhow::Result<String> {
-        let packed = files::pack(&build::tree_of(files))?;
-        let mut images = self.state.images();
-        let layer = images.add_layer(packed);
-        let mut config = ImageConfig::scratch();
-        config.rootfs.diff_ids.push(layer.diff_id.clone());
-        let id = images.add(config, vec![layer]);
-        images.tag(&id, name);
-        Ok(id)
+        add_image(&mut self.state.images(), name, files)
     }
 
     /// Every build step that begins from now on takes this long, so that progress can be watched.
@@ -296,7 +283,31 @@ impl Engine {
     }
 }
 
+/// An image with these files, as if it had been pulled.
+fn add_image(images: &mut Images, name: &str, files: &[(&str, &str)]) -> anyhow::Result<String> {
+    let packed = files::pack(&build::tree_of(files))?;
+    let layer = images.add_layer(packed);
+    let mut config = ImageConfig::scratch();
+    config.rootfs.diff_ids.push(layer.diff_id.clone());
+    let id = images.add(config, vec![layer]);
+    images.tag(&id, name);
+    Ok(id)
+}
+
 impl State {
+    fn new(folder: Option<PathBuf>) -> anyhow::Result<Self> {
+        Ok(Self {
+            images: Mutex::new(Images::open(folder)?),
+            plan: Mutex::default(),
+            held: watch::Sender::default(),
+            containers: Mutex::default(),
+            ran: Mutex::default(),
+            builds: Mutex::default(),
+            pushes: Mutex::default(),
+            sessions: Sessions::default(),
+        })
+    }
+
     fn images(&self) -> MutexGuard<'_, Images> {
         locked(&self.images)
     }

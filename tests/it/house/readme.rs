@@ -42,6 +42,7 @@ const WHOLE: &[&str] = &[
     "life::crashed",
     "life::deleted",
     "life::edited",
+    "life::elsewhere",
     "life::encrypted",
     "life::fleet",
     "life::fought",

@@ -1,4 +1,5 @@
-# The Go programs of the world, built once and kept: `cluster` (Kubernetes), `forge` (Gitea), `helm`, `cosign` and `syft`.
+# The Go programs of the world, built once and kept: `cluster` (Kubernetes), `forge` (Gitea), `helm`, `cosign`, `syft`,
+# and `buildctl` with `buildkitd` (BuildKit).
 #
 # A built program is kept under a key made of its sources, of the function here that builds it, and of the Go that built it; nothing built
 # or fetched is in the repository.
@@ -6,7 +7,7 @@
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/quarterdeck-world
 
-# programs_ready: leaves the folders of the programs in $cluster_built, $forge_built, $helm_built, $cosign_built and $syft_built.
+# programs_ready: leaves the folders of the programs in $cluster_built, $forge_built, $helm_built, $cosign_built, $syft_built and $buildctl_built.
 programs_ready() {
 	mkdir -p "$cache"
 	exec 8>"$cache/lock"
@@ -17,6 +18,7 @@ programs_ready() {
 	helm_built=$(built helm) || exit
 	cosign_built=$(built cosign) || exit
 	syft_built=$(built syft) || exit
+	buildctl_built=$(built buildctl) || exit
 	exec 8>&-
 }
 
@@ -64,6 +66,15 @@ build_syft() { # SOURCES FOLDER
 	local release
 	release=$(module_version "$1" github.com/anchore/syft)
 	go_build syft "$1" "$2" 0 '' "-X main.version=${release#v}" github.com/anchore/syft/cmd/syft
+}
+
+# The client and the daemon, of one module: the second takes what the first compiled.
+build_buildctl() { # SOURCES FOLDER
+	local release module=github.com/moby/buildkit flags
+	release=$(module_version "$1" $module)
+	flags="-X $module/version.Version=$release"
+	go_build buildkitd "$1" "$2" 0 '' "$flags" $module/cmd/buildkitd
+	go_build buildctl "$1" "$2" 0 '' "$flags" $module/cmd/buildctl
 }
 
 # The forge reads templates and locales from files; they are copied out of Go's cache, which the user it runs as may not be able to read.

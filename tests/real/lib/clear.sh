@@ -6,7 +6,7 @@ down() {
 		say "no world at $state"
 	else
 		# The last to start ends first, so that nothing cries for what it needs. Pods die with their groups, which is quicker than asking.
-		for part in podman proxy kubelet scheduler controllers apiserver etcd; do
+		for part in buildkitd podman proxy kubelet scheduler controllers apiserver etcd; do
 			"end_$part"
 		done
 		cgroups_gone

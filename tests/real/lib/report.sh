@@ -28,6 +28,8 @@ environment() {
 		FORGE_KNOWN_HOSTS=$state/known_hosts
 		BASE_IMAGE=$base_image
 		PODMAN_HOST=unix://$state/podman.sock
+		BUILDKIT_HOST=tcp://127.0.0.1:$buildkitd_port
+		BUILDKIT_CERTIFICATES=$state/buildkitd
 	E
 	[ -n "$own_cluster" ] || borrowed_cluster
 	[ -z "$own_cluster" ] || cat <<-E
@@ -75,8 +77,8 @@ status() {
 	for part in "${all_parts[@]}"; do
 		if running "$part"; then
 			echo "$part runs, process $(<"$state/run/$part.pid")"
-		elif [ "$part" = podman ]; then
-			echo "$part is not asked for (world start podman)"
+		elif [ "$part" = podman ] || [ "$part" = buildkitd ]; then
+			echo "$part is not asked for (world start $part)"
 		elif ! is_ours "$part"; then
 			echo "$part is not this world's: $(elsewhere "$part")"
 		else
@@ -87,7 +89,7 @@ status() {
 	exit $down
 }
 
-is_ours() { case " ${own_parts[*]} ${own_cluster:+${cluster_parts[*]}} podman " in *" $1 "*) true ;; *) false ;; esac; }
+is_ours() { case " ${own_parts[*]} ${own_cluster:+${cluster_parts[*]}} podman buildkitd " in *" $1 "*) true ;; *) false ;; esac; }
 
 elsewhere() {
 	case $1 in

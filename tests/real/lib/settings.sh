@@ -5,7 +5,7 @@
 # where the node finds what a person finds on 127.0.0.1.
 
 cluster_parts=(etcd apiserver controllers scheduler containerd kubelet proxy)
-all_parts=("${cluster_parts[@]}" engine registry registry-login forge forward podman)
+all_parts=("${cluster_parts[@]}" engine registry registry-login forge forward podman buildkitd)
 
 # What this whole machine keeps of its worlds: who has which offset, and how things were before the first.
 machine=/var/lib/quarterdeck-world
@@ -42,7 +42,7 @@ settle() {
 	world=qdworld$offset
 	registry_port=$ports registry_login_port=$((ports + 1)) forge_port=$((ports + 2)) forge_ssh_port=$((ports + 3))
 	apiserver_port=$((ports + 4)) etcd_port=$((ports + 5)) etcd_peer_port=$((ports + 6))
-	controllers_port=$((ports + 7)) scheduler_port=$((ports + 8))
+	controllers_port=$((ports + 7)) scheduler_port=$((ports + 8)) buildkitd_port=$((ports + 9))
 
 	world_net=$network.$offset.0/24 world_address=$network.$offset.1 node_address=$network.$offset.2 podman_address=$network.$offset.3
 	engine_net=$network.$offset.128/25

@@ -36,6 +36,8 @@ programs_placed() {
 	place "$helm_built/helm"
 	place "$cosign_built/cosign"
 	place "$syft_built/syft"
+	place "$buildctl_built/buildctl"
+	place "$buildctl_built/buildkitd"
 	for name in kubectl kubelet kube-apiserver kube-controller-manager kube-scheduler kube-proxy etcd forward; do
 		ln -sf cluster "$state/bin/$name"
 	done

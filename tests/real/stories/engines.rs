@@ -1,6 +1,7 @@
 //! Engines and registries: each engine builds and pushes the shop, to registries of each kind of login.
 
 mod cleaned;
+mod elsewhere;
 mod output;
 mod registries;
 mod secrets;

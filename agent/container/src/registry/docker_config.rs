@@ -43,15 +43,24 @@ pub fn for_cluster(logins: &BTreeMap<String, Login>) -> Result<SecretString, Tok
 
 /// This login for the registry of an image and no other, for a program.
 pub fn for_program(image: &ImageRef, login: Option<&Login>) -> SecretString {
-    let entry = login.map(|login| match login {
+    for_each(login.map(|login| (image.registry(), login)))
+}
+
+/// These logins by host, for a program.
+pub fn for_programs(logins: &BTreeMap<String, Login>) -> SecretString {
+    for_each(logins.iter().map(|(registry, login)| (registry.as_str(), login)))
+}
+
+fn for_each<'l>(logins: impl IntoIterator<Item = (&'l str, &'l Login)>) -> SecretString {
+    let entry = |login: &Login| match login {
         Login::Password { username, password } => {
             json!({ "auth": BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret())) })
         }
         Login::IdentityToken(token) => json!({ "identitytoken": token.expose_secret() }),
         Login::RegistryToken(token) => json!({ "registrytoken": token.expose_secret() }),
-    });
-    let auths = entry.map_or_else(|| json!({}), |entry| json!({ server_name(image.registry()): entry }));
-    json!({ "auths": auths }).to_string().into()
+    };
+    let auths = logins.into_iter().map(|(registry, login)| (server_name(registry).to_owned(), entry(login)));
+    json!({ "auths": auths.collect::<serde_json::Map<_, _>>() }).to_string().into()
 }
 
 #[cfg(test)]

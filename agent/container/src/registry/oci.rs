@@ -1,6 +1,7 @@
 //! What a registry says it has, through its distribution API.
 //!
-//! Reads only: digests, tags, what may be a signature, and whether a login is good. Pushing is the engine's work.
+//! Digests, tags, what may be a signature, and whether a login is good. An engine pushes what it built; what was built
+//! elsewhere and is kept here is uploaded.
 
 mod artifact;
 mod call;
@@ -8,6 +9,7 @@ mod challenge;
 mod created;
 mod listing;
 mod signatures;
+mod upload;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
 use quarterdeck_shared::error::{Hint, chain};
 use quarterdeck_system::certificate::{Distrust, distrust};
+pub use upload::{Upload, UploadError, UploadedBlob, UploadedManifest};
 
 /// Connecting is the part that hangs when a host is down.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);

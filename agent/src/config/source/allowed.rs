@@ -10,8 +10,8 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
-    ApplicationSpec, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec, ImageSpec, PromotePolicy,
-    ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
+    ApplicationSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec, ImageSpec,
+    PromotePolicy, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
@@ -112,16 +112,21 @@ impl Limits<'_> {
             source_date_epoch: _,
             cache_from: _,
             platform: _,
-            cache_to: _,
+            platforms: _,
+            cache_to,
         } = image;
         self.image(name, &mut |message| say("name", message));
+        // What an application may not push under it may not keep a cache under.
+        if let Some(CacheTo::Registry(name)) = cache_to {
+            self.image(name, &mut |message| say("cache_to", message));
+        }
         if is_elsewhere(args) {
             say("args", refusal("args"));
         }
         if !secrets.is_empty() {
             say("secrets", refusal("secrets"));
         }
-        if *ssh {
+        if !ssh.is_off() {
             say("ssh", refusal("ssh"));
         }
     }

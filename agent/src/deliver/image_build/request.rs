@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::commit_tree::CommitTree;
 use crate::deliver::DeliverError;
 use crate::deliver::image_build::Commit;
-use crate::deliver::values::{given, secrets, ssh_agent};
+use crate::deliver::values::{given, secrets};
 use crate::poll::Repository;
 use quarterdeck_container::engine::base::base_images;
 use quarterdeck_container::engine::{BuildRequest, GivenValue};
@@ -33,7 +33,7 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// The largest file that a build context may hold; larger ones belong into a registry or a volume.
 const BLOB_MAX: u64 = 512 << 20;
 
-/// What the engine is asked for, but for logins.
+/// What the engine is asked for, but for logins and keys.
 pub(super) fn request(
     commit: &Commit<'_>,
     spec: &ImageSpec,
@@ -62,16 +62,30 @@ pub(super) fn request(
         target: spec.target.clone(),
         args,
         secrets: secrets(&spec.secrets, commit.is_of_fork)?,
-        ssh: if spec.ssh && !commit.is_of_fork { Some(ssh_agent()?) } else { None },
-        platform: spec.platform.clone(),
+        ssh: None,
+        platforms: platforms(spec),
         // What a fork builds is neither kept for others nor made of what others are given a login for.
         cache_from: if commit.is_of_fork { Vec::new() } else { caches(spec)? },
         inline_cache: spec.cache_to == Some(CacheTo::Inline) && !commit.is_of_fork,
+        cache_to: if commit.is_of_fork { None } else { cache_to(spec)? },
         labels,
         tags: vec![name.clone()],
         no_cache: false,
         logins: BTreeMap::new(),
     })
+}
+
+fn platforms(spec: &ImageSpec) -> Vec<String> {
+    let one = spec.platform.iter().filter(|_| spec.platforms.is_empty());
+    one.chain(&spec.platforms).cloned().collect()
+}
+
+/// The image under which a registry keeps the cache.
+fn cache_to(spec: &ImageSpec) -> Result<Option<ImageRef>, DeliverError> {
+    match &spec.cache_to {
+        Some(CacheTo::Registry(name)) => Ok(Some(ImageRef::parse(name)?)),
+        _ => Ok(None),
+    }
 }
 
 fn caches(spec: &ImageSpec) -> Result<Vec<ImageRef>, DeliverError> {
@@ -131,15 +145,19 @@ fn digest_of(spec: &ImageSpec) -> String {
         cache_from: _,
         cache_to,
         platform,
+        platforms,
     } = spec;
     let mut parts = vec![json!(context), json!(dockerfile), json!(target), json!(args)];
     // Left out where they are not used: an image that was built before there were such options is found again.
     let more = [
         ("secrets", json!(secrets), !secrets.is_empty()),
-        ("ssh", json!(ssh), *ssh),
+        // With which key a step fetched is not to be seen in what it fetched.
+        ("ssh", json!(true), !ssh.is_off()),
         ("source_date_epoch", json!(source_date_epoch), *source_date_epoch),
-        ("cache_to", json!(cache_to), cache_to.is_some()),
+        // A cache in a registry is beside the image.
+        ("cache_to", json!(cache_to), *cache_to == Some(CacheTo::Inline)),
         ("platform", json!(platform), platform.is_some()),
+        ("platforms", json!(platforms), !platforms.is_empty()),
     ];
     parts.extend(more.into_iter().filter(|(_, _, is_used)| *is_used).map(|(name, value, _)| json!({ name: value })));
     let text = Value::from(parts).to_string();

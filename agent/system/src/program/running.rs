@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -69,6 +69,24 @@ impl Running {
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
+    /// Starts `command` in its own process group, without input, with what it prints and its diagnostics in one stream, in the
+    /// order in which it writes them: for a program that tells its progress on its diagnostic stream.
+    ///
+    /// # Errors
+    /// Where it cannot be started, as the system says it.
+    pub fn start_telling(mut command: Command, bounds: Arc<dyn Bounds>) -> io::Result<Self> {
+        let (told, telling) = io::pipe()?;
+        command.stdin(Stdio::null()).stdout(telling.try_clone()?).stderr(telling).process_group(0);
+        let child = command.spawn()?;
+        // Our copies of its end: with them the stream would never end.
+        drop(command);
+        let stdout = Some(ChildStdout::from(OwnedFd::from(told)));
+        let (said, ahead) = (Vec::new(), VecDeque::new());
+        let inner = Inner { child, stdin: None, stdout, stderr: None, said, ahead, bounds };
+        inner.unblock()?;
+        Ok(Self(Arc::new(Mutex::new(inner))))
+    }
+
     /// The two ends to talk through.
     pub fn ends(&self) -> (Output, Input) {
         (Output(self.clone()), Input(self.clone()))
@@ -87,7 +105,10 @@ impl Running {
     }
 
     /// Waits until the program has ended by itself, within its bounds.
-    pub(super) fn wait(&self) -> io::Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// Where it does not end within them.
+    pub fn wait(&self) -> io::Result<ExitStatus> {
         self.inner().wait_for_exit()
     }
 

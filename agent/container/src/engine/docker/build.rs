@@ -17,7 +17,7 @@ use super::session::{Given, Session};
 use super::watch::{Limits, Watch};
 use super::{docker_login, inspect, name_image, send, server_address};
 use crate::engine::progress::{BuildkitProgress, ClassicProgress};
-use crate::engine::{BuildError, BuildRequest, BuiltImage, GivenValue, Progress, Sink, masking};
+use crate::engine::{BuildError, BuildRequest, BuiltImage, GivenValue, Progress, Sink, masking, plain};
 use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
 use quarterdeck_core::output::{Lines, Mask, one_line};
@@ -117,7 +117,8 @@ fn options(request: &BuildRequest, session: Option<&Session>) -> BuildImageOptio
         forcerm: true,
         buildargs: Some(args).filter(|args| !args.is_empty()),
         labels: Some(labels).filter(|labels| !labels.is_empty()),
-        platform: request.platform.clone().unwrap_or_default(),
+        // Several are refused by the configuration: the interface has one.
+        platform: request.platforms.join(","),
         target: request.target.clone().unwrap_or_default(),
         version: if session.is_some() { BuilderVersion::BuilderBuildKit } else { BuilderVersion::BuilderV1 },
         session: session.map(|session| session.id.clone()),
@@ -245,11 +246,4 @@ fn failure(
         _ if begun => BuildError::CutOff { doing: doing.to_owned() },
         error => connection.away(doing, error),
     }
-}
-
-/// BuildKit's words without the names of its own parts in front.
-fn plain(message: &str) -> &str {
-    let own =
-        ["failed to solve with frontend dockerfile.v0: ", "failed to solve: ", "failed to create LLB definition: "];
-    own.iter().fold(message, |message, part| message.strip_prefix(part).unwrap_or(message))
 }

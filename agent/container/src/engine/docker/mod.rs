@@ -19,6 +19,7 @@ mod watch;
 mod session;
 
 mod build;
+mod load;
 mod local;
 mod pull;
 mod push;
@@ -74,6 +75,22 @@ impl DockerEngine {
     /// With other limits than the usual ones.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Whether it has an image of this name.
+    ///
+    /// # Errors
+    /// Where the engine is away.
+    pub async fn has(&self, name: &str) -> Result<bool, BuildError> {
+        load::has(&self.connect().await?, name).await
+    }
+
+    /// Puts an image on it from an archive, under the names that the archive has for it.
+    ///
+    /// # Errors
+    /// Where the engine is away, or takes no such archive.
+    pub async fn load(&self, archive: std::fs::File, cancel: &CancellationToken) -> Result<(), BuildError> {
+        load::load(&self.connect().await?, &self.limits, archive, cancel).await
     }
 
     async fn connect(&self) -> Result<Connection, BuildError> {

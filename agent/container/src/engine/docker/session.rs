@@ -13,7 +13,6 @@ mod asked;
 mod ssh;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,6 +36,7 @@ use self::asked::{Alive, Logins, Secrets};
 use self::ssh::Agent;
 use super::dial::{dial, refusal};
 use super::discover::Host;
+use crate::engine::ssh_agent::SshAgent;
 use crate::registry::credentials::Login;
 
 const ID: HeaderName = HeaderName::from_static("x-docker-expose-session-uuid");
@@ -52,8 +52,8 @@ pub(super) struct Given {
     pub(super) logins: BTreeMap<String, Login>,
     /// Secrets, by their ids.
     pub(super) secrets: BTreeMap<String, SecretString>,
-    /// The socket of an ssh agent.
-    pub(super) ssh: Option<PathBuf>,
+    /// An ssh agent.
+    pub(super) ssh: Option<SshAgent>,
 }
 
 /// A session; it ends when this is dropped.
@@ -86,7 +86,7 @@ impl Session {
             .add_service(AuthServer::new(Logins(given.logins)))
             .add_service(SecretsServer::new(Secrets(given.secrets)));
         let routes = match given.ssh {
-            Some(socket) => routes.add_service(SshServer::new(Agent(socket))),
+            Some(agent) => routes.add_service(SshServer::new(Agent(agent))),
             None => routes,
         };
         let serve = http2::Builder::new(TokioExecutor::new())

@@ -41,8 +41,13 @@ pub(super) struct Call {
 
 impl Call {
     /// Logs in explicitly: without it the library comes as anybody when the login is wrong, and the reason is lost.
-    pub(super) async fn log_in(mut self) -> Result<Self, RegistryError> {
-        match self.within(self.client.auth(&self.reference, &self.auth, RegistryOperation::Pull)).await {
+    pub(super) async fn log_in(self) -> Result<Self, RegistryError> {
+        self.log_in_to(RegistryOperation::Pull).await
+    }
+
+    /// The same, to do this.
+    pub(super) async fn log_in_to(mut self, operation: RegistryOperation) -> Result<Self, RegistryError> {
+        match self.within(self.client.auth(&self.reference, &self.auth, operation)).await {
             Ok(token) => {
                 self.has_token = token.is_some();
                 self.token = token;

@@ -4,7 +4,6 @@
 //! some, to lock the agent) is refused as an agent refuses it. No key leaves the agent.
 
 use std::io;
-use std::path::PathBuf;
 
 use bollard::moby::sshforward::v1::ssh_server::Ssh;
 use bollard::moby::sshforward::v1::{BytesMessage, CheckAgentRequest, CheckAgentResponse};
@@ -15,6 +14,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::StreamReader;
 use tonic::{Request, Response, Status, Streaming};
+
+use crate::engine::ssh_agent::SshAgent;
 
 /// The id of `RUN --mount=type=ssh` without one.
 const DEFAULT: &str = "default";
@@ -31,8 +32,8 @@ const ALLOWED: [u8; 2] = [11, 13];
 /// `SSH_AGENT_FAILURE`, as a whole message.
 const FAILURE: [u8; 5] = [0, 0, 0, 1, 5];
 
-/// The agent that listens on this socket.
-pub(super) struct Agent(pub(super) PathBuf);
+/// The agent, which is there as long as this is.
+pub(super) struct Agent(pub(super) SshAgent);
 
 #[tonic::async_trait]
 impl Ssh for Agent {
@@ -49,7 +50,7 @@ impl Ssh for Agent {
         &self,
         request: Request<Streaming<BytesMessage>>,
     ) -> Result<Response<Self::ForwardAgentStream>, Status> {
-        let agent = UnixStream::connect(&self.0).await;
+        let agent = UnixStream::connect(&self.0.socket).await;
         let agent = agent.map_err(|error| Status::unavailable(format!("the ssh agent does not answer: {error}")))?;
         let asked = request.into_inner().map_ok(|piece| io::Cursor::new(piece.data)).map_err(io::Error::other);
         let (answers, stream) = mpsc::channel(ANSWERS_WAITING_MAX);
