@@ -11,6 +11,7 @@ pub mod build;
 pub mod runs;
 
 pub mod act;
+pub mod adopt;
 pub mod history;
 pub mod rollback;
 
