@@ -13,6 +13,7 @@ use quarterdeck_shared::snapshot::{
 use quarterdeck_shared::status::SyncStatus;
 
 mod access;
+mod adopted;
 mod alone;
 mod asked;
 mod certificates;

@@ -32,6 +32,7 @@ const WHOLE: &[&str] = &[
     "git::healed",
     "git::odd",
     "git::signed",
+    "life::adopted",
     "life::alone",
     "life::asked",
     "life::certificates",

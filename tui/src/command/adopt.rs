@@ -136,7 +136,10 @@ fn holder_lines(holder: &HolderAnswer) -> Vec<Line> {
     let mut tell = |tone, text: String| lines.push(Line::new().with(tone, format!("    {text}")));
     holder.does.iter().for_each(|does| tell(Tone::Warning, does.clone()));
     if !holder.turn_off.is_empty() {
-        tell(Tone::Plain, "to turn it off and keep the objects:".to_owned());
+        tell(
+            Tone::Plain,
+            "it may write its ownership again until it is turned off; to do that and keep the objects:".to_owned(),
+        );
         holder.turn_off.iter().for_each(|command| tell(Tone::Plain, format!("  {command}")));
     }
     if !holder.not_in_git.is_empty() {
