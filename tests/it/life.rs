@@ -35,6 +35,7 @@ mod held;
 mod hooked;
 mod ids;
 mod images;
+mod imported;
 mod jobs;
 mod kept;
 mod kept_running;

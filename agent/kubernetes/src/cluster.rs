@@ -1,6 +1,7 @@
 //! The handle of a cluster, and what it answers at once.
 
 mod adoption;
+mod listing;
 mod planning;
 mod sight;
 mod sync;

@@ -50,6 +50,7 @@ const WHOLE: &[&str] = &[
     "life::hooked",
     "life::ids",
     "life::images",
+    "life::imported",
     "life::sources",
     "life::jobs",
     "life::kept",

@@ -17,7 +17,7 @@ const WEB: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web 
                    template:\n    metadata: { labels: { app: web } }\n    spec: { containers: [{ name: web, image: 'registry.example/web:1' }] }\n";
 
 /// A kind of Argo CD or Flux, as far as anybody here reads it.
-async fn define(world: &World, group: &str, version: &str, kind: &str) {
+pub(super) async fn define(world: &World, group: &str, version: &str, kind: &str) {
     let plural = format!("{}s", kind.to_lowercase());
     let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     let definition = json!({
