@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use super::adopted::define;
 use super::*;
 
-/// What an import of the world's cluster printed.
-fn import(world: &World, words: &[&str]) -> Output {
+/// What an import of the world's cluster printed. The cluster answers meanwhile.
+async fn import(world: &World, words: &[&str]) -> Output {
     let kubeconfig = world.path("import-kubeconfig");
     std::fs::write(&kubeconfig, world.cluster.kubeconfig_text()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_playground"));
-    command.args(["agent", "import"]).args(words).env("KUBECONFIG", kubeconfig).output().unwrap()
+    command.args(["agent", "import"]).args(words).env("KUBECONFIG", kubeconfig);
+    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -70,14 +71,14 @@ fn names(toml: &str) -> Vec<String> {
 #[tokio::test]
 async fn the_applications_of_a_cluster_are_imported_with_the_clusters_that_a_set_names() {
     let world = in_a_cluster().await;
-    let all = import(&world, &["argocd", "--context", "standin"]);
+    let all = import(&world, &["argocd", "--context", "standin"]).await;
     let (out, table) = (text(&all.stdout), text(&all.stderr));
     assert_eq!(names(&out), ["log-eu", "shop", "till"], "{out}{table}");
     assert!(out.contains("cluster = \"standin\"") && out.contains("path = \"apps/shop\""), "{out}");
     assert!(table.contains("Application argocd/shop") && table.contains("context standin"), "{table}");
     assert!(!out.contains("hunter2") && !table.contains("hunter2"));
 
-    let one = import(&world, &["argocd", "--context", "standin", "--namespace", "team", "--cluster", "prod"]);
+    let one = import(&world, &["argocd", "--context", "standin", "--namespace", "team", "--cluster", "prod"]).await;
     assert_eq!(names(&text(&one.stdout)), ["till"]);
     assert!(text(&one.stdout).contains("cluster = \"prod\""), "{}", text(&one.stdout));
 }
@@ -86,7 +87,7 @@ async fn the_applications_of_a_cluster_are_imported_with_the_clusters_that_a_set
 async fn what_may_not_be_read_is_told_and_a_cluster_without_any_says_so() {
     let world = in_a_cluster().await;
     world.cluster.fault(Fault::forbidden().on("list", "secrets"));
-    let all = import(&world, &["argocd", "--context", "standin"]);
+    let all = import(&world, &["argocd", "--context", "standin"]).await;
     let table = text(&all.stderr);
     assert_eq!(names(&text(&all.stdout)), ["shop", "till"]);
     for line in [
@@ -97,12 +98,12 @@ async fn what_may_not_be_read_is_told_and_a_cluster_without_any_says_so() {
         assert!(table.contains(line), "{line}: {table}");
     }
 
-    let of_flux = import(&world, &["flux", "--context", "standin"]);
+    let of_flux = import(&world, &["flux", "--context", "standin"]).await;
     assert_eq!(text(&of_flux.stderr), "qd-agent: nothing of Flux is in context standin\n");
-    let missing = import(&world, &["argocd", "--context", "nowhere"]);
+    let missing = import(&world, &["argocd", "--context", "nowhere"]).await;
     assert!(!missing.status.success() && text(&missing.stderr).contains("nowhere"), "{}", text(&missing.stderr));
     world.cluster.away().await;
-    let away = import(&world, &["argocd", "--context", "standin"]);
+    let away = import(&world, &["argocd", "--context", "standin"]).await;
     assert!(text(&away.stderr).contains("\nhint: see that the API server runs"), "{}", text(&away.stderr));
 }
 
@@ -131,7 +132,7 @@ async fn what_flux_applies_in_a_cluster_is_imported() {
         one["status"] = json!({ "inventory": { "entries": [{ "id": inventory, "v": "v1" }] } });
         world.cluster.put(one).unwrap();
     }
-    let all = import(&world, &["flux", "--context", "standin"]);
+    let all = import(&world, &["flux", "--context", "standin"]).await;
     assert_eq!(names(&text(&all.stdout)), ["shop"], "{}{}", text(&all.stdout), text(&all.stderr));
     assert!(text(&all.stderr).contains("root only has objects that are imported separately"), "{}", text(&all.stderr));
 }

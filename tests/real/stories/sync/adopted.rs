@@ -164,6 +164,14 @@ async fn adopted_from_argo_cd(town: &mut Town) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs helm in the town's namespace; what it printed.
+fn helm(town: &Town, words: &[&str]) -> anyhow::Result<String> {
+    let mut command = Command::new(Path::new(town.parts.get("WORLD_BIN")).join("helm"));
+    command.args(words).env("KUBECONFIG", town.parts.get("KUBECONFIG")).env("HOME", town.agent.path("home"));
+    command.args(["--kube-context", town.parts.get("KUBE_CONTEXT"), "--namespace", &town.namespace]);
+    Ok(String::from_utf8(said(&mut command)?.stdout)?)
+}
+
 #[tokio::test]
 async fn what_helm_installed_is_adopted_and_its_fields_go_with_the_next_sync() -> anyhow::Result<()> {
     story(async |town| {
@@ -175,13 +183,7 @@ async fn what_helm_installed_is_adopted_and_its_fields_go_with_the_next_sync() -
         std::fs::write(folder.join("templates/shop.yaml"), chart("shop"))?;
         std::fs::write(folder.join("templates/left.yaml"), chart("left"))?;
         let namespace = town.namespace.clone();
-        let helm = |words: &[&str]| {
-            let mut command = Command::new(Path::new(town.parts.get("WORLD_BIN")).join("helm"));
-            command.args(words).env("KUBECONFIG", town.parts.get("KUBECONFIG")).env("HOME", town.agent.path("home"));
-            command.args(["--kube-context", town.parts.get("KUBE_CONTEXT"), "--namespace", &namespace]);
-            said(&mut command)
-        };
-        helm(&["install", "cache", &folder.display().to_string(), "--create-namespace"])?;
+        helm(town, &["install", "cache", &folder.display().to_string(), "--create-namespace"])?;
         commit(town, &[file("config", config("shop", "1"))], "What git says")?;
         let manual = "[application.environment.sync]\nautomatic = false\n";
         town.agent.configure(&format!("{}{manual}", town.config()))?;
@@ -203,7 +205,7 @@ async fn what_helm_installed_is_adopted_and_its_fields_go_with_the_next_sync() -
         ensure!(field(town, "configmap/shop", ".data.legacy")?.is_empty(), "what only Helm had set is gone");
         ensure!(field(town, "configmap/shop", ".metadata.uid")? == uid, "it is the same object");
         ensure!(field(town, "configmap/left", ".data.legacy")? == "helm");
-        ensure!(String::from_utf8(helm(&["list"])?.stdout)?.contains("cache"), "the release is still known to Helm");
+        ensure!(helm(town, &["list"])?.contains("cache"), "the release is still known to Helm");
         Ok(())
     })
     .await
