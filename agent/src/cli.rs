@@ -20,6 +20,7 @@ use crate::sources::folder;
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::own_repository::request::Refusal;
 use quarterdeck_git::own::OwnError;
+use quarterdeck_kubernetes::ApiProblem;
 use quarterdeck_shared::application::{SourceName, SourceNameError};
 use quarterdeck_shared::error::{self, Hint, chain};
 
@@ -163,6 +164,7 @@ fn hint(error: &anyhow::Error) -> Cow<'_, str> {
         of::<OwnError>,
         of::<RemoveError>,
         of::<Foreign>,
+        of::<ApiProblem>,
     ];
     hints.into_iter().find_map(|of| of(error)).unwrap_or_default()
 }

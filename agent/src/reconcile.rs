@@ -11,6 +11,7 @@
 //! Invariant: a render that failed or is empty, a plan that was refused, a cluster that is away change nothing in the
 //! cluster: the last good state keeps running, and the environment says why.
 
+pub mod adopt;
 pub mod merge;
 pub mod queries;
 pub mod rollback;
@@ -175,6 +176,10 @@ async fn reconcile(
     // Before anything that may fail for what is in git: what runs is seen and told, whatever git says.
     let watched = begin(context, environment, state).await;
     note_ended(context, environment, &mut state.memory).await?;
+    if let Some(intent) = intent.as_ref().filter(|intent| intent.adoption.is_some()) {
+        state.synced = None;
+        return adopt::adopt(context, environment, &state.memory, intent).await;
+    }
     let has_work = intent.is_some() || drift.is_some() || state.synced.is_none();
     state.pull_secrets.keep_due(context, environment, has_work).await;
     let revision = match resolve(environment, &status).await {

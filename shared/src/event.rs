@@ -422,4 +422,18 @@ pub enum Event {
     },
     /// The environment follows git again.
     Unpinned,
+    /// Objects that other controllers held became the environment's: a person wanted that.
+    Adopted {
+        /// How many.
+        objects: u32,
+        /// Who held them: `Argo CD Application argocd/shop`.
+        from: Vec<String>,
+    },
+    /// Objects that other controllers hold did not become the environment's, or not all.
+    AdoptionFailed {
+        /// Why.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
 }

@@ -5,6 +5,7 @@
 //! List, then watch, as Kubernetes users know it. So `curl --unix-socket $XDG_RUNTIME_DIR/quarterdeck/agent.sock
 //! http://qd/v1/state | jq` is a client.
 
+mod adoption;
 mod answers;
 mod records;
 mod requests;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::adoption::{AdoptedObject, AdoptionAnswer, HeldBy, HolderAnswer};
 pub use self::answers::{
     Check, CheckResult, CommitAnswer, DiffAnswer, GcAnswer, GcItem, GcKind, HealthLine, ImageAnswer, ImageState,
     ManifestsAnswer, ObjectDiff, Package, PackagesAnswer,

@@ -120,6 +120,10 @@ routes! {
     /// What a sync would do: [`DiffAnswer`](crate::protocol::DiffAnswer).
     pub const DIFF: Route<Address, AtRevision> = read("/v1/environments/{address}/diff");
 
+    /// What other controllers hold of the environment's objects, and what an adoption would write:
+    /// [`AdoptionAnswer`](crate::protocol::AdoptionAnswer).
+    pub const ADOPTION: Route<Address> = read("/v1/environments/{address}/adoption");
+
     /// What is rendered: [`ManifestsAnswer`](crate::protocol::ManifestsAnswer).
     pub const MANIFESTS: Route<Address, AtRevision> = read("/v1/environments/{address}/manifests");
 
@@ -183,6 +187,9 @@ routes! {
 
     /// Follows git again.
     pub const UNPIN: Route<Address> = act_guarded("/v1/environments/{address}/unpin");
+
+    /// Makes the environment's objects that other controllers hold its own. An event tells what became of it.
+    pub const ADOPT: Route<Address> = act_guarded("/v1/environments/{address}/adopt");
 
     /// Stops syncing, with a [`SuspendRequest`](crate::protocol::SuspendRequest).
     pub const SUSPEND: Route<Address> = act("/v1/environments/{address}/suspend");

@@ -13,6 +13,7 @@ use quarterdeck_shared::snapshot::{
 use quarterdeck_shared::status::SyncStatus;
 
 mod access;
+mod adopted;
 mod alone;
 mod asked;
 mod certificates;
@@ -35,6 +36,7 @@ mod held;
 mod hooked;
 mod ids;
 mod images;
+mod imported;
 mod jobs;
 mod kept;
 mod kept_running;

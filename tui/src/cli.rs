@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
-    act, api, build, completions, diff, doctor, events, gc, history, images, logs, manifests, pods, rollback, runs,
-    sources, status, sync, version,
+    act, adopt, api, build, completions, diff, doctor, events, gc, history, images, logs, manifests, pods, rollback,
+    runs, sources, status, sync, version,
 };
 use crate::output::Colour;
 
@@ -59,6 +59,8 @@ pub enum Command {
     Diff(diff::Args),
     /// Make the cluster equal to git, now.
     Sync(sync::Args),
+    /// Take over the objects that Argo CD, Flux or Helm holds, without changing them.
+    Adopt(adopt::Args),
     /// Build the images of a commit.
     Build(build::Args),
     /// Push the images of a commit, building those that do not exist yet.

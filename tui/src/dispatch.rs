@@ -4,8 +4,8 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, Context, act, api, build, completions, diff, doctor, events, gc, history, images, logs, manifests,
-    pods, rollback, runs, sources, status, sync, version,
+    CommandError, Context, act, adopt, api, build, completions, diff, doctor, events, gc, history, images, logs,
+    manifests, pods, rollback, runs, sources, status, sync, version,
 };
 use crate::exit::Exit;
 use crate::runtime::{ConsoleOptions, console};
@@ -24,6 +24,7 @@ pub async fn run(cli: &Cli, context: &mut Context) -> Result<Exit, CommandError>
         Some(Command::Status(args)) => status::run(args, context).await,
         Some(Command::Diff(args)) => diff::run(args, context).await,
         Some(Command::Sync(args)) => sync::run(args, context).await,
+        Some(Command::Adopt(args)) => adopt::run(args, context).await,
         Some(Command::Build(args)) => build::run_build(args, context).await,
         Some(Command::Push(args)) => build::run_push(args, context).await,
         Some(Command::Runs(args)) => runs::run(args, context).await,

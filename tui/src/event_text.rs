@@ -127,6 +127,12 @@ pub fn describe(event: &Event) -> EventText<'_> {
             (Tone::Warning, format!("pinned to {}", revision.short_content()), reason)
         }
         Event::Unpinned => (Tone::Plain, "unpinned".to_owned(), ""),
+        Event::Adopted { objects: 0, .. } => (Tone::Plain, "nothing to adopt".to_owned(), ""),
+        Event::Adopted { objects, from } => {
+            let objects = counted(u64::from(*objects), "object", "objects");
+            (Tone::Good, format!("adopted {objects} from {}", from.join(", ")), "")
+        }
+        Event::AdoptionFailed { message, .. } => (Tone::Bad, "adoption failed".to_owned(), message),
     };
     EventText { tone, what, more }
 }

@@ -14,11 +14,12 @@ mod draft;
 mod fields;
 mod flux;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
 
+pub use argocd::SECRET_TYPE;
 pub use draft::{Draft, Environment};
 pub use flux::{builds, is_of_flux};
 
@@ -65,6 +66,8 @@ pub struct Around {
     pub repository: Option<String>,
     /// The files of that repository, below its root.
     pub files: BTreeSet<String>,
+    /// What is written in those of them that [`files_wanted`] means, as YAML or JSON.
+    pub contents: BTreeMap<String, Value>,
     /// Which environment of its application each becomes.
     pub environment: String,
     /// The cluster that "the same cluster" is; by default the agent's own default.
@@ -73,7 +76,7 @@ pub struct Around {
     /// a person has to want it.
     pub automatic: bool,
     /// What a Kustomization builds, by its path: the kinds, as `apps/Deployment`. A path that is not there was not built.
-    pub built: std::collections::BTreeMap<String, BTreeSet<String>>,
+    pub built: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What became of something.
@@ -135,6 +138,13 @@ pub fn import(tool: Tool, documents: &[Document], around: &Around) -> Imported {
     imported.drafts.sort_by(|one, other| one.name.cmp(&other.name));
     imported.told.sort_by(|one, other| (&one.place, &one.field).cmp(&(&other.place, &other.field)));
     imported
+}
+
+/// The files whose content these objects want: generators of ApplicationSets read parameters in them.
+pub fn files_wanted(documents: &[Document], files: &BTreeSet<String>) -> BTreeSet<String> {
+    let patterns: Vec<String> = documents.iter().flat_map(|document| argocd::file_patterns(&document.object)).collect();
+    let is_wanted = |file: &&String| patterns.iter().any(|pattern| argocd::matches(pattern, file));
+    files.iter().filter(is_wanted).cloned().collect()
 }
 
 /// `Application argocd/guestbook`

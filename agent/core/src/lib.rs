@@ -23,7 +23,7 @@
 //! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
 //! - [`directories`]: which directories of a repository stand for applications, and what a template says of each.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
-//! - [`import`]: what Argo CD or Flux is asked for, as applications of ours.
+//! - [`import`]: what Argo CD or Flux is asked for, as applications of ours. [`adopt`]: the objects that they hold become ours.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
 //! - [`render`], [`sync`], [`steps`]: a commit becomes manifests, manifests and what is live a plan, a plan a list of steps.
 //! - [`sops`]: files that are encrypted, decrypted before they are rendered. [`variables`]: what `${name}` in manifests means.
@@ -65,6 +65,7 @@ pub mod signature;
 pub mod trigger;
 pub mod webhook;
 
+pub mod adopt;
 pub mod hooks;
 pub mod render;
 pub mod sops;

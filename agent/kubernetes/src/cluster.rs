@@ -1,5 +1,7 @@
 //! The handle of a cluster, and what it answers at once.
 
+mod adoption;
+mod listing;
 mod planning;
 mod sight;
 mod sync;
@@ -31,6 +33,8 @@ use quarterdeck_core::sync::mask;
 use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_core::yaml;
 use quarterdeck_system::identity::Identity;
+
+pub use self::adoption::Adoption;
 
 /// A cluster.
 #[derive(Clone)]

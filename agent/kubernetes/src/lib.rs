@@ -17,7 +17,7 @@
 //! is ([`quarterdeck_core::health`]), and when to sync.
 //!
 //! Invariant: objects are written by server-side apply as the field manager `quarterdeck` alone, but for the one patch of
-//! `takeover` that makes the fields of client-side kubectl ours; what is no object of an environment, see `pull_secrets`, has a field
+//! `takeover` that makes the fields of client-side kubectl ours, and those of an adoption that write ownership and nothing else; what is no object of an environment, see `pull_secrets`, has a field
 //! manager of its own. No object is deleted but what is in the inventory, carries our
 //! label and still has the uid that was seen; an inventory that names nothing any more goes as well, a pull secret that nobody wants any more, and what is there
 //! under the name of a hook that runs, where that says by an annotation that it is a hook, or by our label that it was an object
@@ -53,6 +53,8 @@ mod watch_set;
 
 mod logs;
 
+mod holders;
+
 mod autoscalers;
 mod objects;
 mod takeover;
@@ -71,7 +73,7 @@ mod proxy;
 
 pub use crate::apply::{Executed, Far};
 pub use crate::changes::ClusterChange;
-pub use crate::cluster::Cluster;
+pub use crate::cluster::{Adoption, Cluster};
 pub use crate::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::discovery::{Kind, Kinds};
 pub use crate::error::ClusterError;

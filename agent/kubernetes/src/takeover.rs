@@ -19,7 +19,12 @@ impl Objects {
     /// What an apply would make of the object once it is taken over. Writes nothing.
     pub(super) async fn dry_take_over(&self, manifest: &Manifest, live: &Value) -> Result<Value, ApiProblem> {
         let object = Self::sent(manifest, Some(live))?.value();
-        let patch = takeover::merge_patch(live, &takeover::predicted(live, &object));
+        self.dry_patch(manifest, live, &takeover::predicted(live, &object)).await
+    }
+
+    /// What the server would make of a live object that becomes another one. Writes nothing.
+    pub(super) async fn dry_patch(&self, manifest: &Manifest, live: &Value, to: &Value) -> Result<Value, ApiProblem> {
+        let patch = takeover::merge_patch(live, to);
         let doing = &*format!("check {}", manifest.resource.with_namespace());
         let done = self.patch(manifest, Mode::DryRun, "application/merge-patch+json", &patch, doing).await;
         done.map_err(|problem| {
@@ -36,21 +41,31 @@ impl Objects {
         loop {
             let Some(live) = self.get(&manifest.resource, Some(&manifest.version)).await? else { return Ok(()) };
             let Some(fields) = takeover::upgraded(&live) else { return Ok(()) };
-            let patch = json!([
-                {"op": "replace", "path": "/metadata/managedFields", "value": fields},
-                // Refused where the object was written meanwhile.
-                {"op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
-            ]);
-            match self.patch(manifest, Mode::Write, "application/json-patch+json", &patch, doing).await {
+            match self.patch_fields(manifest, &live, &fields, doing).await {
                 Err(problem) if problem.class == Class::Conflict && attempt < ATTEMPTS => attempt += 1,
                 Err(problem) if problem.class == Class::NotFound => return Ok(()),
-                Err(problem) => return Err(problem),
-                Ok(_) => return Ok(()),
+                done => return done,
             }
         }
     }
 
-    async fn patch(
+    /// Writes the `managedFields` of the object at the version that was seen: a conflict where it was written meanwhile.
+    pub(super) async fn patch_fields(
+        &self,
+        manifest: &Manifest,
+        live: &Value,
+        fields: &Value,
+        doing: &str,
+    ) -> Result<(), ApiProblem> {
+        let patch = json!([
+            {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
+        ]);
+        self.patch(manifest, Mode::Write, "application/json-patch+json", &patch, doing).await.map(|_| ())
+    }
+
+    /// A patch that is no apply, as our field manager.
+    pub(super) async fn patch(
         &self,
         manifest: &Manifest,
         mode: Mode,

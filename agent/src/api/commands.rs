@@ -19,7 +19,7 @@ use super::answer::{Answer, Failure, In, Named, Path, body};
 use crate::access::Peer;
 use crate::context::{Application, Environment};
 use crate::deliver;
-use crate::history::Intent;
+use crate::history::{Adoption, Intent};
 use crate::journal::fact::{Fact, Patch};
 use crate::kept_images;
 use crate::reconcile::rollback;
@@ -41,21 +41,43 @@ pub(super) async fn sync(
 ) -> Answer<Taken> {
     let request: SyncRequest = body(&bytes)?;
     let name = &environment.id;
-    let status = context.journal.snapshot().environment(name);
-    if status.is_some_and(|status| status.suspended) {
-        return Err(Failure::conflict(
-            format!("environment {name} is suspended"),
-            &format!("resume it first: qd resume {name}"),
-        ));
-    }
+    refuse_suspended(&context, name)?;
     let after_sync = context.journal.newest_sync();
     let owed = environment.intent();
-    let intent = Intent { request, cause: peer.cause(), at: Timestamp::now() }.with(owed.as_ref());
+    let intent = Intent { request, cause: peer.cause(), at: Timestamp::now(), adoption: None }.with(owed.as_ref());
     context.journal.record(vec![Fact::Intent { environment: name.clone(), intent: intent.clone() }]).await?;
     environment.ask(intent);
     let mut answer = taken(format!("{name} will be synced"));
     answer.1.after_sync = Some(after_sync);
     Ok(answer)
+}
+
+/// Nothing is written of an environment that a person suspended.
+fn refuse_suspended(context: &Shared, name: &EnvironmentId) -> Answer<()> {
+    match context.journal.snapshot().environment(name) {
+        Some(status) if status.suspended => Err(Failure::conflict(
+            format!("environment {name} is suspended"),
+            &format!("resume it first: qd resume {name}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The worker of the environment makes what others hold its own, before anything else that is owed to it.
+pub(super) async fn adopt(
+    State(context): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    In(environment): In,
+) -> Answer<Taken> {
+    let name = &environment.id;
+    refuse_suspended(&context, name)?;
+    let (owed, adoption) = (environment.intent(), Some(Adoption::Alone));
+    let intent = Intent { request: SyncRequest::default(), cause: peer.cause(), at: Timestamp::now(), adoption };
+    let intent = intent.with(owed.as_ref());
+    context.journal.record(vec![Fact::Intent { environment: name.clone(), intent: intent.clone() }]).await?;
+    environment.ask(intent);
+    let events = format!("qd events {name}");
+    Ok(taken(format!("objects of {name} that other controllers hold are adopted; `{events}` shows when that is done")))
 }
 
 /// The repositories of an application and its environments are asked now, and their workers look again.
@@ -212,7 +234,7 @@ pub(super) async fn rollback(
     let cause = peer.cause();
     let hold = Hold { reason: request.reason.clone(), cause: cause.clone(), at: Timestamp::now() };
     let after_sync = context.journal.newest_sync();
-    let intent = Intent { request: SyncRequest::default(), cause: cause.clone(), at: hold.at };
+    let intent = Intent { request: SyncRequest::default(), cause: cause.clone(), at: hold.at, adoption: None };
     context
         .journal
         .record(vec![

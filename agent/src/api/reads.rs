@@ -6,7 +6,8 @@ use quarterdeck_shared::error::{Hint as _, chain};
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{
-    Check, CommitAnswer, DiffAnswer, GcAnswer, ImageAnswer, ManifestsAnswer, PackagesAnswer, ROWS, ROWS_MAX,
+    AdoptionAnswer, Check, CommitAnswer, DiffAnswer, GcAnswer, ImageAnswer, ManifestsAnswer, PackagesAnswer, ROWS,
+    ROWS_MAX, VersionAnswer, WIRE_VERSION,
     VersionAnswer, WIRE_VERSION,
 };
 use quarterdeck_shared::queries::{AtRevision, EventsQuery, Limit, RunsQuery};
@@ -39,6 +40,10 @@ pub(super) async fn diff(
     Query(at): Query<AtRevision>,
 ) -> Answer<Json<DiffAnswer>> {
     Ok(Json(reconcile::queries::diff(&context, &environment, at.revision.as_deref()).await.map_err(not_compared)?))
+}
+
+pub(super) async fn adoption(State(context): State<Shared>, In(environment): In) -> Answer<Json<AdoptionAnswer>> {
+    Ok(Json(reconcile::adopt::plan(&context, &environment).await.map_err(not_compared)?))
 }
 
 pub(super) async fn manifests(

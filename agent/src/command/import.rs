@@ -1,9 +1,11 @@
-//! `qd-agent import argocd|flux DIR`: what Argo CD or Flux is asked for in a folder, as applications of a configuration.
+//! `qd-agent import argocd|flux DIR`: what Argo CD or Flux is asked for in a folder, or with `--context` in a cluster, as
+//! applications of a configuration.
 //!
 //! Nothing is changed anywhere: the applications are printed, or written to a new file, and a table says what was carried over
 //! otherwise and what was not. What each field becomes is decided by [`quarterdeck_core::import`].
 
 mod gather;
+mod live;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -30,14 +32,21 @@ pub(crate) struct Import {
     #[arg(value_enum)]
     from: From,
     /// A folder of YAML files; `-` reads standard input, as of `kubectl get applications -A -o yaml`
-    folder: PathBuf,
+    #[arg(required_unless_present = "context", conflicts_with = "context")]
+    folder: Option<PathBuf>,
+    /// Read the objects of the cluster of this context of the kubeconfig, instead of files
+    #[arg(long, value_name = "CONTEXT")]
+    context: Option<String>,
+    /// Of a cluster: read the objects of this namespace only
+    #[arg(long, value_name = "NAME", requires = "context")]
+    namespace: Option<String>,
     /// Of Flux: read this folder below it, and what its Kustomizations build. Without it, the files are read without building anything
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "context")]
     path: Option<PathBuf>,
     /// The name of the environment that each application has
     #[arg(long, value_name = "NAME", default_value = "default")]
     environment: String,
-    /// The cluster that they are deployed to, where they mean their own
+    /// The cluster that they are deployed to, where they mean their own [default: the context, or the agent's default]
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
     /// The address of the repository that the folder is in [default: its remote "origin"]
@@ -51,9 +60,23 @@ pub(crate) struct Import {
     to: Option<PathBuf>,
 }
 
+impl Import {
+    /// What is read, for people.
+    fn source(&self) -> String {
+        match (&self.context, &self.folder) {
+            (Some(context), _) => format!("context {context}"),
+            (None, folder) => folder.as_deref().unwrap_or(Path::new("")).display().to_string(),
+        }
+    }
+}
+
 /// Prints the applications to `out` or a file, and the table to `table` (or to `out`, where a file has the applications).
 pub(crate) fn run(asked: &Import, out: &mut dyn Write, table: &mut dyn Write) -> anyhow::Result<()> {
-    let gathered = gather::gather(asked)?;
+    let gathered = match (&asked.context, &asked.folder) {
+        (Some(context), _) => live::gather(asked, context)?,
+        (None, Some(folder)) => gather::gather(asked, folder)?,
+        (None, None) => anyhow::bail!("name a folder, or a cluster with --context"),
+    };
     let tool = match asked.from {
         From::Argocd => Tool::ArgoCd,
         From::Flux => Tool::Flux,
@@ -64,7 +87,7 @@ pub(crate) fn run(asked: &Import, out: &mut dyn Write, table: &mut dyn Write) ->
         !drafts.is_empty() || !told.is_empty(),
         "nothing of {} is in {}",
         if tool == Tool::Flux { "Flux" } else { "Argo CD" },
-        asked.folder.display()
+        asked.source()
     );
     let text = written(&drafts, &told)?;
     match &asked.to {

@@ -138,4 +138,17 @@ pub struct Intent {
     pub cause: Cause,
     /// When.
     pub at: Timestamp,
+    /// Whether the environment first makes its own what other controllers hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Adoption>,
+}
+
+/// What comes after an adoption that a person asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Adoption {
+    /// Nothing: no sync was asked for.
+    Alone,
+    /// The sync that was asked for as well.
+    BeforeSync,
 }

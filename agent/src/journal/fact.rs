@@ -13,7 +13,7 @@ use quarterdeck_shared::snapshot::{
 };
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
-use crate::history::{About, Comment, CommitStatuses, Intent};
+use crate::history::{About, Adoption, Comment, CommitStatuses, Intent};
 use quarterdeck_core::sync::plan::Remembered;
 use quarterdeck_core::trigger::SeenRefs;
 
@@ -115,6 +115,14 @@ impl Intent {
     #[must_use]
     pub fn with(mut self, owed: Option<&Self>) -> Self {
         let Some(owed) = owed else { return self };
+        match (self.adoption, owed.adoption) {
+            (Some(Adoption::Alone), Some(Adoption::Alone)) => return self,
+            (Some(Adoption::Alone), _) => {
+                return Self { request: owed.request.clone(), adoption: Some(Adoption::BeforeSync), ..self };
+            }
+            (_, Some(Adoption::Alone)) => return Self { adoption: Some(Adoption::BeforeSync), ..self },
+            (own, of_owed) => self.adoption = own.or(of_owed),
+        }
         let SyncRequest { prune, full, only, prune_anyway } = &owed.request;
         self.request.prune |= prune;
         self.request.full |= full;
@@ -253,6 +261,7 @@ mod tests {
             },
             cause: Cause::Agent,
             at: Timestamp::UNIX_EPOCH,
+            adoption: None,
         };
         for (before, now, both) in [
             (intent(false, false, &["a"]), intent(false, false, &["b", "a"]), intent(false, false, &["b", "a"])),
@@ -264,5 +273,19 @@ mod tests {
         }
         let alone = intent(true, false, &["a"]);
         assert_eq!(alone.clone().with(None), alone);
+
+        let sync = intent(true, false, &["a"]);
+        let with = |adoption, intent: &Intent| Intent { adoption: Some(adoption), ..intent.clone() };
+        let adopt = with(Adoption::Alone, &intent(false, false, &[]));
+        let both = with(Adoption::BeforeSync, &sync);
+        for (before, now, wanted) in [
+            (&adopt, &adopt, &adopt),
+            (&adopt, &sync, &both),
+            (&sync, &adopt, &both),
+            (&both, &adopt, &both),
+            (&both, &sync, &both),
+        ] {
+            assert_eq!(now.clone().with(Some(before)), *wanted, "{before:?} and then {now:?}");
+        }
     }
 }

@@ -64,6 +64,14 @@ pub enum ReconcileError {
         /// Of the first of them.
         hint: String,
     },
+    /// Objects that were to be adopted are another environment's.
+    #[error("nothing was adopted: {first}{}", and_more(*.more))]
+    NotAdopted {
+        /// Which, and whose.
+        first: String,
+        /// How many more there are.
+        more: usize,
+    },
     /// What a person asked for is not there.
     #[error("{0}")]
     NoSuch(String),
@@ -91,6 +99,7 @@ impl Hint for ReconcileError {
             Self::NoVariables { .. } => "create it, or set optional = true in `variables.from`".into(),
             Self::Chart { why, .. } => (&*why.hint).into(),
             Self::Partly { hint, .. } => (&**hint).into(),
+            Self::NotAdopted { .. } => "remove the object from the manifests of one of the two environments".into(),
             Self::NoSuch(_) | Self::ChartAwaited { .. } => "".into(),
         }
     }
@@ -106,4 +115,8 @@ impl ReconcileError {
     pub(super) fn is_outage(&self) -> bool {
         matches!(self, Self::Cluster { source, .. } if source.is_transient())
     }
+}
+
+fn and_more(more: usize) -> String {
+    if more > 0 { format!("; and {more} more") } else { String::new() }
 }

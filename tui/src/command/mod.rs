@@ -12,6 +12,7 @@ pub mod packages;
 pub mod runs;
 
 pub mod act;
+pub mod adopt;
 pub mod history;
 pub mod rollback;
 

@@ -1,11 +1,17 @@
 //! Argo CD: an Application is an application with one environment; an ApplicationSet is the Applications that it makes.
 
+mod clusters;
 mod expand;
 mod parameters;
+mod project;
 mod set;
 mod source;
 
 use serde_json::Value;
+
+pub use self::clusters::SECRET_TYPE;
+pub(super) use self::expand::matches;
+pub(super) use self::set::file_patterns;
 
 use super::draft::{Draft, Environment, Sync, label};
 use super::fields::Fields;
@@ -59,14 +65,18 @@ pub(super) fn import(documents: &[Document], around: &Around) -> Imported {
         let is_of_argo = is_of_argo(object);
         match object["kind"].as_str() {
             Some("Application") if is_of_argo => application(document, documents, around, &mut imported),
+            Some("ApplicationSet") if is_of_argo && has_made(document, documents) => {
+                let fields = &mut Fields::new(object, &document.place, &mut imported);
+                fields.otherwise("", "the applications that it made are imported: a new one is not added by itself");
+            }
             Some("ApplicationSet") if is_of_argo => {
-                for made in set::applications(document, around, &mut imported) {
+                for made in set::applications(document, documents, around, &mut imported) {
                     application(&made, documents, around, &mut imported);
                 }
             }
-            Some("AppProject") if is_of_argo => {
-                let fields = &mut Fields::new(object, &document.place, &mut imported);
-                fields.not("", "there are no projects: [[access]] and protected environments limit who may do what");
+            // Every Argo CD has this one, which allows everything unless somebody changed it.
+            Some("AppProject") if is_of_argo && object["metadata"]["name"] != "default" => {
+                project::told(document, &mut imported);
             }
             _ => {}
         }
@@ -76,6 +86,28 @@ pub(super) fn import(documents: &[Document], around: &Around) -> Imported {
 
 fn is_of_argo(object: &Value) -> bool {
     object["apiVersion"].as_str().is_some_and(|version| version.starts_with("argoproj.io/"))
+}
+
+/// Whether Applications that a set made are among the objects: they say more than its template.
+fn has_made(set: &Document, documents: &[Document]) -> bool {
+    let (name, namespace) = (&set.object["metadata"]["name"], &set.object["metadata"]["namespace"]);
+    let mut objects = documents.iter().map(|document| &document.object);
+    objects.any(|object| {
+        let mut owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+        is_of_argo(object)
+            && object["metadata"]["namespace"] == *namespace
+            && owners.any(|owner| owner["kind"] == "ApplicationSet" && owner["name"] == *name)
+    })
+}
+
+/// Whether an Application of a cluster has nothing but what Argo CD is asked for, as its status lists it.
+fn lists_applications(object: &Value) -> bool {
+    let resources = object["status"]["resources"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_asked = |one: &Value| {
+        one["group"] == "argoproj.io"
+            && matches!(one["kind"].as_str(), Some("Application" | "ApplicationSet" | "AppProject"))
+    };
+    !resources.is_empty() && resources.iter().all(is_asked)
 }
 
 /// Whether a folder has nothing but what Argo CD is asked for: the application of it is those that are asked for there.
@@ -105,6 +137,9 @@ fn application(document: &Document, documents: &[Document], around: &Around, imp
     destination(fields, around, &mut environment);
     sync(fields, &mut environment);
     let is_whole = source::read(fields, around, &name, &mut environment);
+    if lists_applications(&document.object) {
+        return fields.otherwise("", "the applications that it lists are imported separately");
+    }
     if is_of_applications(&environment, documents, around) {
         return fields.otherwise("", format!("the applications in {} are imported separately", environment.path));
     }
@@ -138,15 +173,11 @@ fn annotations(fields: &mut Fields<'_>) {
 
 fn destination(fields: &mut Fields<'_>, around: &Around, environment: &mut Environment) {
     let (server, name) = (fields.text("spec.destination.server"), fields.text("spec.destination.name"));
-    let host = |server: &str| {
-        let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-        label(rest.split(['/', ':']).next().unwrap_or_default())
-    };
     let own = |name: &str| matches!(name, "in-cluster" | "https://kubernetes.default.svc");
     let wanted = name.or(server);
     environment.cluster = match wanted {
         Some(there) if !own(&there) => {
-            let name = host(&there);
+            let name = cluster_of(&there);
             fields.otherwise(
                 "spec.destination",
                 format!("{there} is cluster {name}: add a [[cluster]] or a context with this name"),
@@ -156,6 +187,12 @@ fn destination(fields: &mut Fields<'_>, around: &Around, environment: &mut Envir
         _ => around.cluster.clone(),
     };
     environment.namespace = fields.text("spec.destination.namespace").unwrap_or_else(|| "default".to_owned());
+}
+
+/// What a cluster is called by its name or by the address of its server.
+fn cluster_of(there: &str) -> String {
+    let rest = there.split_once("://").map_or(there, |(_, rest)| rest);
+    label(rest.split(['/', ':']).next().unwrap_or_default())
 }
 
 fn sync(fields: &mut Fields<'_>, environment: &mut Environment) {

@@ -159,7 +159,20 @@ fn a_set_is_the_applications_that_it_makes() {
              generators: {generators}\n  template:\n    metadata: {{ name: '{name}' }}\n    spec: {{ source: {{ repoURL: '{OWN}', path: '{path}' }} }}\n"
         )
     };
-    let files = ["apps/shop/a.yaml", "apps/web/base/b.yaml", "apps/old/c.yaml", "d.yaml"];
+    let files = [
+        "apps/shop/a.yaml",
+        "apps/web/base/b.yaml",
+        "apps/old/c.yaml",
+        "d.yaml",
+        "envs/qa/config.json",
+        "envs/eu/prod/config.json",
+        "envs/old/config.json",
+    ];
+    let mut around = around(&files);
+    for name in ["envs/qa", "envs/eu/prod", "envs/old"] {
+        let content = json!({ "env": { "name": name.rsplit('/').next() } });
+        around.contents.insert(format!("{name}/config.json"), content);
+    }
     let folders = "git: { repoURL: git@git.example.org:ops/fleet, directories: [{ path: apps/* }, { path: apps/old, exclude: true }] }";
     for (generators, go, name, path, wanted) in [
         ("[{ list: { elements: [{ env: qa }, { env: prod }] } }]".to_owned(), false, "shop-{{env}}", "envs/{{env}}", vec!["shop-prod envs/prod", "shop-qa envs/qa"]),
@@ -174,8 +187,18 @@ fn a_set_is_the_applications_that_it_makes() {
             false, "{{env}}", "{{at}}", vec!["prod a", "qa b"],
         ),
         ("[{ clusters: {} }]".to_owned(), false, "{{name}}", "a", vec![]),
+        (
+            "[{ git: { repoURL: '".to_owned() + OWN + "', files: [{ path: 'envs/**/config.json' }, { path: envs/old/config.json, exclude: true }] } }]",
+            false, "shop-{{env.name}}", "{{path}}/{{path.basename}}/{{path.filename}}",
+            vec!["shop-prod envs/eu/prod/prod/config.json", "shop-qa envs/qa/qa/config.json"],
+        ),
+        (
+            "[{ git: { repoURL: '".to_owned() + OWN + "', files: [{ path: 'envs/*/config.json' }] } }]",
+            true, "shop-{{ .env.name }}", "{{ .path.path }}/{{ .path.filename }}",
+            vec!["shop-old envs/old/config.json", "shop-qa envs/qa/config.json"],
+        ),
     ] {
-        let (drafts, told) = read(Tool::ArgoCd, &set(&generators, go, name, path), &around(&files));
+        let (drafts, told) = read(Tool::ArgoCd, &set(&generators, go, name, path), &around);
         let drafts = drafts.as_array().unwrap();
         let text = |draft: &Value, path: &str| draft.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
         let made: Vec<String> =
@@ -183,6 +206,127 @@ fn a_set_is_the_applications_that_it_makes() {
         assert_eq!(made, wanted, "{generators}: {told:#?}");
         assert!(told.iter().any(|line| line.contains("ApplicationSet argocd/all")), "{told:#?}");
     }
+}
+
+/// A set of Argo CD with these generators.
+fn set(generators: &str, is_go: bool, name: &str, server: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{ name: all, namespace: argocd }}\nspec:\n  goTemplate: {is_go}\n  \
+         generators: {generators}\n  template:\n    metadata: {{ name: '{name}' }}\n    spec: {{ destination: {{ server: '{server}' }}, \
+         source: {{ repoURL: '{OWN}', path: a }} }}\n"
+    )
+}
+
+#[test]
+fn the_clusters_of_argo_cd_are_those_of_its_secrets() {
+    let secret = |name: &str, env: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Secret\nmetadata: {{ name: cluster-{name}, namespace: argocd, labels: {{ argocd.argoproj.io/secret-type: cluster, \
+             env: {env}, example.org/zone: z1 }} }}\nstringData: {{ name: {name}, server: 'https://{name}.example.org:6443', config: hunter2 }}\n"
+        )
+    };
+    let secrets = secret("eu", "prod") + &secret("us", "prod") + &secret("lab", "qa");
+    for (generators, is_go, name, wanted) in [
+        (
+            "[{ clusters: {} }]",
+            false,
+            "shop-{{name}}",
+            "shop-eu eu-example-org, shop-in-cluster none, shop-lab lab-example-org, shop-us us-example-org",
+        ),
+        (
+            "[{ clusters: { selector: { matchLabels: { env: qa } } } }]",
+            false,
+            "{{metadata.labels.env}}-{{metadata.labels.example.org/zone}}",
+            "qa-z1 lab-example-org",
+        ),
+        (
+            "[{ clusters: { selector: { matchExpressions: [{ key: env, operator: NotIn, values: [prod] }] }, values: { tier: low } } }]",
+            true,
+            "{{ .metadata.labels.env }}-{{ .values.tier }}-{{ .nameNormalized }}",
+            "qa-low-lab lab-example-org",
+        ),
+        ("[{ clusters: { selector: { matchExpressions: [{ key: env, operator: Near }] } } }]", false, "{{name}}", ""),
+    ] {
+        let server = if is_go { "{{ .server }}" } else { "{{server}}" };
+        let (drafts, told) = read(Tool::ArgoCd, &(set(generators, is_go, name, server) + &secrets), &around(&[]));
+        let text = |draft: &Value, path: &str| draft.pointer(path).and_then(Value::as_str).unwrap_or("none").to_owned();
+        let made = drafts.as_array().unwrap().iter();
+        let made: Vec<String> =
+            made.map(|draft| format!("{} {}", text(draft, "/name"), text(draft, "/environment/0/cluster"))).collect();
+        assert_eq!(made.join(", "), wanted, "{generators}: {told:#?}");
+        assert!(!format!("{told:?}{drafts}").contains("hunter2"));
+    }
+    let (_, told) = read(Tool::ArgoCd, &set("[{ clusters: {} }]", false, "{{name}}", "{{server}}"), &around(&[]));
+    let missing = "ApplicationSet argocd/all: not imported spec.generators: the Secrets of the clusters are not among the objects: import with --context, or use a list";
+    assert!(told.contains(&missing.to_owned()), "{told:#?}");
+}
+
+#[test]
+fn what_a_set_made_in_a_cluster_is_imported_and_not_made_once_more() {
+    let made = application("source: { repoURL: 'https://git.example.org/a.git', path: a }")
+        .replace("namespace: argocd }", "namespace: argocd, ownerReferences: [{ kind: ApplicationSet, name: all }] }");
+    let root = application("source: { repoURL: 'https://git.example.org/a.git', path: b }")
+        .replace("name: shop", "name: root")
+        + "status: { resources: [{ group: argoproj.io, kind: Application, name: shop, namespace: argocd }] }\n";
+    let sets = set("[{ list: { elements: [{ name: shop }] } }]", false, "{{name}}", "https://kubernetes.default.svc");
+    let (drafts, told) = read(Tool::ArgoCd, &format!("{made}---\n{root}---\n{sets}"), &around(&[]));
+    assert_eq!((drafts.as_array().map(Vec::len), &drafts[0]["name"]), (Some(1), &json!("shop")));
+    let wanted = [
+        "Application argocd/root: differs : the applications that it lists are imported separately",
+        "ApplicationSet argocd/all: differs : the applications that it made are imported: a new one is not added by itself",
+    ];
+    assert_eq!(told, wanted);
+}
+
+#[test]
+fn a_project_is_told_with_the_limits_of_a_source() {
+    let text = "apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: { name: team, namespace: argocd }
+spec:
+  sourceRepos: ['https://git.example.org/team/*', 'https://git.example.org/base.git', '!https://git.example.org/team/x', '*']
+  destinations:
+  - { server: 'https://prod.example.org:6443', namespace: shop }
+  - { name: qa, namespace: 'shop-*' }
+  clusterResourceWhitelist: [{ group: '*', kind: '*' }]
+  roles: [{ name: ops, policies: [p] }]
+---
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: { name: default, namespace: argocd }
+spec: { sourceRepos: ['*'] }
+";
+    let (drafts, told) = read(Tool::ArgoCd, text, &around(&[]));
+    let wanted = [
+        "AppProject argocd/team: not imported spec.clusterResourceWhitelist: the ServiceAccount of the [[cluster]] limits which kinds are applied",
+        "AppProject argocd/team: differs spec.destinations: an [[application_source]] of the team limits this: clusters = [\"prod-example-org\", \"qa\"], namespaces = [\"shop\", \"shop-*\"]",
+        "AppProject argocd/team: not imported spec.roles: [[access]] and protected environments limit who may do what",
+        "AppProject argocd/team: differs spec.sourceRepos: an [[application_source]] of the team limits this: repositories = [\"https://git.example.org/base.git\", \"https://git.example.org/team\"]",
+    ];
+    assert_eq!((drafts, told), (json!([]), wanted.map(str::to_owned).to_vec()));
+}
+
+#[test]
+fn what_a_kustomization_applied_in_a_cluster_tells_what_it_is() {
+    let one = |name: &str, ids: &str| {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{ name: {name}, namespace: flux-system }}\nspec: {{ path: {name}, \
+             prune: true, sourceRef: {{ kind: GitRepository, name: fleet }} }}\nstatus: {{ inventory: {{ entries: [{ids}] }} }}\n---\n"
+        )
+    };
+    let text = SOURCES.to_owned()
+        + &one("root", "{ id: flux-system_shop_kustomize.toolkit.fluxcd.io_Kustomization, v: v1 }")
+        + &one(
+            "shop",
+            "{ id: shop_web_apps_Deployment, v: v1 }, { id: shop_cache_helm.toolkit.fluxcd.io_HelmRelease, v: v2 }",
+        );
+    let (drafts, told) = read(Tool::Flux, &text, &around(&[]));
+    assert_eq!((drafts.as_array().map(Vec::len), &drafts[0]["name"]), (Some(1), &json!("shop")));
+    let wanted = [
+        "Kustomization flux-system/root: differs : root only has objects that are imported separately",
+        "Kustomization flux-system/shop: differs spec.path: objects of kind HelmRelease are imported separately: remove them from the path",
+    ];
+    assert_eq!(told, wanted);
 }
 
 #[test]

@@ -30,15 +30,20 @@ pub fn managers(live: &Value) -> Vec<&str> {
 
 /// The `managedFields` of the object with these fields as ours; none where it is not taken over.
 pub fn upgraded(live: &Value) -> Option<Value> {
-    let first = entries(live).find(|entry| is_client_side(entry))?;
+    upgraded_from(live, is_client_side)
+}
+
+/// The same for the fields of other managers: of those entries that are `theirs`.
+pub fn upgraded_from(live: &Value, theirs: impl Fn(&Value) -> bool) -> Option<Value> {
+    let first = entries(live).find(|entry| theirs(entry))?;
     let mut ours = entries(live).find(|entry| is_ours(entry)).cloned().unwrap_or_else(|| {
         let mut entry = first.clone();
         entry["manager"] = json!(MANAGER);
         entry["operation"] = json!("Apply");
         entry
     });
-    ours["fieldsV1"] = taken(live);
-    let others = entries(live).filter(|entry| !is_client_side(entry) && !is_ours(entry)).cloned();
+    ours["fieldsV1"] = taken(live, &theirs);
+    let others = entries(live).filter(|entry| !theirs(entry) && !is_ours(entry)).cloned();
     Some(std::iter::once(ours).chain(others).collect())
 }
 
@@ -56,7 +61,7 @@ pub fn taken_over(live: &Value) -> Cow<'_, Value> {
 
 /// The object after `desired` is applied to the taken over one, before the server fills in defaults.
 pub fn predicted(live: &Value, desired: &Value) -> Value {
-    let taken = taken(live);
+    let taken = taken(live, is_client_side);
     let kept = entries(live).filter(|entry| !is_client_side(entry) && !is_ours(entry)).map(|entry| &entry["fieldsV1"]);
     let sets = Sets { taken: Some(&taken), kept: kept.collect() };
     combine(live, Some(desired), &sets).unwrap_or_else(|| desired.clone())
@@ -87,12 +92,10 @@ fn is_ours(entry: &Value) -> bool {
 
 /// What is ours and what becomes so. Fields that were written through another version of the API may have other paths:
 /// these are given up, and not taken (as `csaupgrade` does).
-fn taken(live: &Value) -> Value {
-    let version =
-        entries(live).find(|entry| is_ours(entry)).or_else(|| entries(live).find(|entry| is_client_side(entry)));
+fn taken(live: &Value, theirs: impl Fn(&Value) -> bool) -> Value {
+    let version = entries(live).find(|entry| is_ours(entry)).or_else(|| entries(live).find(|entry| theirs(entry)));
     let version = version.map_or(&Value::Null, |entry| &entry["apiVersion"]);
-    let all =
-        entries(live).filter(|entry| is_ours(entry) || (is_client_side(entry) && entry["apiVersion"] == *version));
+    let all = entries(live).filter(|entry| is_ours(entry) || (theirs(entry) && entry["apiVersion"] == *version));
     all.fold(json!({}), |all, entry| union(&all, &entry["fieldsV1"], true))
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use quarterdeck_core::import::{Around, Document, Outcome, Place, Told, builds, is_of_flux};
+use quarterdeck_core::import::{Around, Document, Outcome, Place, Told, builds, files_wanted, is_of_flux};
 use quarterdeck_core::render::KUSTOMIZATIONS;
 use quarterdeck_core::yaml;
 use quarterdeck_system::file;
@@ -22,6 +22,9 @@ const FILES_MAX: usize = 100_000;
 
 /// Kustomizations that build kustomizations: a cluster of a platform team has some dozen.
 const BUILDS_MAX: usize = 1_000;
+
+/// Files with parameters: one is an application or some, of which a set makes 5,000 at most.
+const CONTENTS_MAX: usize = 5_000;
 
 /// A build of a large overlay takes seconds, and one that fetches a remote base some more.
 const LIMITS: Limits = Limits { time: Duration::from_secs(120), output_bytes: yaml::TEXT_BYTES_MAX as u64 };
@@ -41,7 +44,7 @@ pub(super) struct Gathered {
 ///
 /// # Errors
 /// Where the folder cannot be read, or a kustomization cannot be built.
-pub(super) fn gather(asked: &Import) -> anyhow::Result<Gathered> {
+pub(super) fn gather(asked: &Import, folder: &Path) -> anyhow::Result<Gathered> {
     let around = Around {
         repository: asked.repository.clone(),
         environment: asked.environment.clone(),
@@ -50,12 +53,12 @@ pub(super) fn gather(asked: &Import) -> anyhow::Result<Gathered> {
         ..Around::default()
     };
     let mut gathered = Gathered { documents: Vec::new(), around, unread: Vec::new() };
-    if asked.folder == Path::new("-") {
+    if folder == Path::new("-") {
         let bytes = file::read_up_to(Path::new("/dev/stdin"), yaml::TEXT_BYTES_MAX as u64 + 1)?;
         gathered.documents = objects("-", &bytes).context("standard input")?;
         return Ok(gathered);
     }
-    let root = asked.folder.canonicalize().with_context(|| format!("cannot read {}", asked.folder.display()))?;
+    let root = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
     let git = |arguments: &[&str]| of_git(&root, arguments);
     let top = git(&["rev-parse", "--show-toplevel"]).map_or_else(|| root.clone(), PathBuf::from);
     if gathered.around.repository.is_none() {
@@ -73,7 +76,23 @@ pub(super) fn gather(asked: &Import) -> anyhow::Result<Gathered> {
             }
         }
     }
+    contents(&top, &mut gathered)?;
     Ok(gathered)
+}
+
+/// Reads the files that generators want. One that is not valid is told by the generator.
+fn contents(top: &Path, into: &mut Gathered) -> anyhow::Result<()> {
+    let wanted = files_wanted(&into.documents, &into.around.files);
+    anyhow::ensure!(wanted.len() <= CONTENTS_MAX, "generators read more than {CONTENTS_MAX} files");
+    for name in wanted {
+        let path = top.join(&name);
+        let bytes = file::read_up_to(&path, yaml::TEXT_BYTES_MAX as u64 + 1);
+        let bytes = bytes.with_context(|| format!("cannot read {name}"))?;
+        if let Ok([document]) = yaml::parse(&bytes).as_deref() {
+            into.around.contents.insert(name, document.value.clone());
+        }
+    }
+    Ok(())
 }
 
 /// What git says about a folder, in a line; nothing without git, or outside of a repository.

@@ -52,7 +52,9 @@ impl Folder {
     fn asked(&self, from: From) -> Import {
         Import {
             from,
-            folder: self.0.path().to_owned(),
+            folder: Some(self.0.path().to_owned()),
+            context: None,
+            namespace: None,
             path: None,
             environment: "prod".to_owned(),
             cluster: None,
@@ -117,4 +119,28 @@ fn a_file_that_exists_and_a_folder_without_any_are_refused() {
     assert_eq!(again.to_string(), format!("cannot write {}", to.display()));
     let none = run(&folder.asked(From::Flux), &mut Vec::new(), &mut Vec::new()).unwrap_err();
     assert_eq!(none.to_string(), format!("nothing of Flux is in {}", folder.0.path().display()));
+}
+
+#[test]
+fn files_with_parameters_are_read_for_a_set() {
+    let set = "apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: { name: envs, namespace: argocd }
+spec:
+  generators: [{ git: { repoURL: 'https://git.example.org/ops/fleet.git', files: [{ path: 'envs/*/config.*' }] } }]
+  template:
+    metadata: { name: 'shop-{{name}}' }
+    spec: { source: { repoURL: 'https://git.example.org/ops/fleet.git', path: '{{path}}' } }
+";
+    let folder = Folder::with(&[
+        ("apps/set.yaml", set),
+        ("envs/qa/config.json", "{ \"name\": \"qa\" }"),
+        ("envs/prod/config.yaml", "name: prod\n"),
+    ]);
+    let (text, table) = imported(&folder.asked(From::Argocd));
+    is_good(&text);
+    assert!(["shop-qa", "shop-prod"].iter().all(|name| text.contains(&format!("name = \"{name}\""))), "{text}{table}");
+    std::fs::write(folder.0.path().join("envs/qa/config.json"), "{").unwrap();
+    let (_, table) = imported(&folder.asked(From::Argocd));
+    assert!(table.contains("envs/qa/config.json is not valid YAML or JSON"), "{table}");
 }

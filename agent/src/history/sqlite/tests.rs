@@ -39,6 +39,7 @@ fn what_is_owed_is_told_of_all_applications_at_once() {
         request: SyncRequest { full, ..SyncRequest::default() },
         cause: Cause::Agent,
         at: Timestamp::UNIX_EPOCH,
+        adoption: None,
     };
     let names: Vec<EnvironmentId> = ["cart/qa", "shop/qa", "till/qa"].map(|name| name.parse().unwrap()).into();
     let transaction = connection.transaction().unwrap();
@@ -359,6 +360,7 @@ fn how_a_job_ended_is_kept_and_what_was_asked_for_meanwhile_stays() {
         request: quarterdeck_shared::protocol::SyncRequest { only: vec![resource(name)], ..Default::default() },
         cause: Cause::Agent,
         at: noon(),
+        adoption: None,
     };
     write(&mut connection, noon(), &bounds, |writer| {
         writer.applied(&shop, &applied, &[]).unwrap();

@@ -32,7 +32,7 @@ fn status(deployed: Option<&str>) -> EnvironmentStatus {
 }
 
 fn intent() -> Intent {
-    Intent { request: SyncRequest::default(), cause: person(), at: Timestamp::UNIX_EPOCH }
+    Intent { request: SyncRequest::default(), cause: person(), at: Timestamp::UNIX_EPOCH, adoption: None }
 }
 
 fn fought(names: &[&str], now: Instant) -> Fights {

@@ -19,6 +19,8 @@ const ALL: &[&str] = &[
     "sync shop --dry-run",
     "sync shop --wait",
     "sync shop --only Job/x",
+    "adopt shop",
+    "adopt shop --dry-run",
     "build shop",
     "push shop",
     "runs",

@@ -261,6 +261,26 @@ async fn diff() {
 }
 
 #[tokio::test]
+async fn adopt() {
+    let agent = StandIn::start(world::answer);
+    let lines = ["adopt shop --dry-run", "adopt shop --yes", "adopt shop", "adopt search --yes", "adopt till --yes"];
+    check("adopt", &agent, &lines).await;
+    let posts: Vec<_> = agent.asked().into_iter().filter(|asked| asked.starts_with("POST")).collect();
+    assert_eq!(posts, ["POST /v1/environments/shop/prod/adopt"], "of all these only what was confirmed");
+    let (yes, no): (ReadLine, ReadLine) =
+        (|| Box::pin(async { Ok("y\n".to_owned()) }), || Box::pin(async { Ok("\n".to_owned()) }));
+    for (answer, posted) in [(yes, 1), (no, 0)] {
+        let agent = StandIn::start(world::answer);
+        let ran = qd_asking(&agent, "adopt shop", Some(80), Some(answer)).await;
+        assert!(ran.exit == 0 && ran.err.contains("adopt 3 objects? [y/N]"), "{ran:?}");
+        assert_eq!(agent.asked().iter().filter(|asked| asked.starts_with("POST")).count(), posted);
+    }
+    let json = qd(&agent, "adopt shop --dry-run -o json").await;
+    let answer: quarterdeck_shared::protocol::AdoptionAnswer = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((answer.pending(), json.exit), (3, 0));
+}
+
+#[tokio::test]
 async fn acts() {
     let agent = StandIn::start(world::answer);
     check(

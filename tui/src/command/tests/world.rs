@@ -36,6 +36,14 @@ pub(super) fn answer(asked: &str) -> Reply {
         "POST /v1/gc/delete" => accepted("what is no longer needed will be deleted"),
         "GET /v1/environments/shop/diff" => Reply::json(&diff()),
         "GET /v1/environments/search/diff" => Reply::json(&no_diff()),
+        "GET /v1/environments/shop/adoption" => Reply::json(&adoption()),
+        "GET /v1/environments/search/adoption" => {
+            Reply::json(&with(adoption(), json!({"objects": [], "holders": [], "unseen": []})))
+        }
+        "GET /v1/environments/till/adoption" => {
+            let refusal = "ConfigMap/flags in namespace prod belongs to environment shop/prod";
+            Reply::json(&with(adoption(), json!({"environment": "till/prod", "refusals": [refusal]})))
+        }
         "GET /v1/environments/shop/history" => Reply::json(&json!([sync(42, MAIN), sync(41, OLD)])),
         "GET /v1/environments/shop/images" => Reply::json(&json!([
             {"image": IMAGE, "state": "missing"},
@@ -447,6 +455,36 @@ fn diff() -> Value {
             )),
             change("prune", "batch", "Job", "migrate-41", sides(Some("kind: Job\n"), None)),
         ],
+    })
+}
+
+fn adoption() -> Value {
+    let argo = "Argo CD Application argocd/shop";
+    let object = |group: &str, kind: &str, name: &str, more: Value| {
+        let by = json!([{"holder": argo, "sign": "annotation argocd.argoproj.io/tracking-id"}]);
+        let own = json!({"resource": named(group, kind, name), "held_by": by, "managers": ["argocd-controller"], "labels": true,
+            "inventory": true, "removes": ["annotation argocd.argoproj.io/tracking-id"], "differs": 0});
+        with(own, more)
+    };
+    let done = json!({"managers": [], "labels": false, "inventory": false, "removes": [],
+        "held_by": [{"holder": "Helm release prod/cache", "sign": "annotation meta.helm.sh/release-name"}]});
+    let refused = json!({"differs": null, "problem": "check Job/migrate: spec.template is immutable"});
+    json!({
+        "environment": "shop/prod", "revision": MAIN,
+        "objects": [
+            object("", "ConfigMap", "flags", json!({})),
+            object("apps", "Deployment", "shop", json!({"differs": 2})),
+            object("batch", "Job", "migrate", refused),
+            object("", "Service", "cache", done),
+        ],
+        "holders": [
+            {"holder": argo, "does": ["syncs automatically, reverts what differs from its source"],
+             "turn_off": ["kubectl -n argocd delete applications.argoproj.io shop"],
+             "not_in_git": [named("", "ConfigMap", "old")], "more_not_in_git": 3},
+            {"holder": "Helm release prod/cache", "does": ["does nothing by itself"], "turn_off": [], "not_in_git": [],
+             "more_not_in_git": 0},
+        ],
+        "refusals": [], "free": 1, "missing": 2, "unseen": ["Flux Kustomization a/b: list refused"],
     })
 }
 

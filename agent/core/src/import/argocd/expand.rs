@@ -73,7 +73,7 @@ fn shown(value: &Value) -> Option<String> {
 }
 
 /// Whether a folder is one of a pattern, in which `*` is any part of one name.
-pub(super) fn matches(pattern: &str, folder: &str) -> bool {
+pub(crate) fn matches(pattern: &str, folder: &str) -> bool {
     gix_glob::wildmatch(pattern.into(), folder.into(), gix_glob::wildmatch::Mode::NO_MATCH_SLASH_LITERAL)
 }
 

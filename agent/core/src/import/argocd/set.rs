@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::fields::Fields;
 use super::super::{Around, Document, Imported, same};
-use super::{expand, text};
+use super::{clusters, expand, text};
 use crate::tree::paths::{file_name, parent};
 
 /// A set of parameters for the template.
@@ -19,14 +19,19 @@ const APPLICATIONS_MAX: usize = 5_000;
 const DEPTH_MAX: usize = 4;
 
 /// The Applications that a set makes; what it would make that is not known here is told.
-pub(super) fn applications(document: &Document, around: &Around, imported: &mut Imported) -> Vec<Document> {
+pub(super) fn applications(
+    document: &Document,
+    documents: &[Document],
+    around: &Around,
+    imported: &mut Imported,
+) -> Vec<Document> {
     let fields = &mut Fields::new(&document.object, &document.place, imported);
     let is_go = fields.flag("spec.goTemplate").unwrap_or(false);
     fields.take("spec.goTemplateOptions");
     let generators = fields.list("spec.generators");
     let mut given = Vec::new();
     for generator in &generators {
-        match generate(generator, around, is_go, 0) {
+        match generate(generator, &Given { documents, around, is_go }, 0) {
             Ok(parameters) => given.extend(parameters),
             Err(words) => fields.not("spec.generators", words),
         }
@@ -53,7 +58,7 @@ pub(super) fn applications(document: &Document, around: &Around, imported: &mut 
     let made: Vec<Document> = made.collect();
     if !generators.is_empty() {
         let words = format!(
-            "{} applications, from the folders and elements of today: a new one adds no application by itself",
+            "{} applications, from the folders, files and elements of today: a new one adds no application by itself",
             made.len()
         );
         fields.otherwise("spec.generators", words);
@@ -81,8 +86,30 @@ fn made(template: &Value, parameters: &Parameters, is_go: bool, document: &Docum
     Ok(Document { place: document.place.clone(), object })
 }
 
+/// What generators go by.
+struct Given<'a> {
+    documents: &'a [Document],
+    around: &'a Around,
+    is_go: bool,
+}
+
+/// The patterns of files whose content generators of this set want.
+pub(crate) fn file_patterns(set: &Value) -> Vec<String> {
+    let mut patterns = Vec::new();
+    collect(&set["spec"]["generators"], 0, &mut patterns);
+    patterns
+}
+
+fn collect(generators: &Value, depth: usize, into: &mut Vec<String>) {
+    for generator in generators.as_array().into_iter().flatten().filter(|_| depth <= DEPTH_MAX) {
+        let files = generator["git"]["files"].as_array().into_iter().flatten();
+        into.extend(files.filter_map(|file| text(file, "path")).map(str::to_owned));
+        ["matrix", "merge"].iter().for_each(|key| collect(&generator[*key]["generators"], depth + 1, into));
+    }
+}
+
 /// What one generator gives.
-fn generate(generator: &Value, around: &Around, is_go: bool, depth: usize) -> Result<Vec<Parameters>, String> {
+fn generate(generator: &Value, given: &Given<'_>, depth: usize) -> Result<Vec<Parameters>, String> {
     if depth > DEPTH_MAX {
         return Err("generators are nested too deeply".to_owned());
     }
@@ -94,14 +121,13 @@ fn generate(generator: &Value, around: &Around, is_go: bool, depth: usize) -> Re
     }
     match known.map(String::as_str) {
         Some("list") => Ok(list(&generator["list"])),
-        Some("git") => git(&generator["git"], around, is_go),
-        Some("matrix") => matrix(below("matrix"), around, is_go, depth),
+        Some("git") => git(&generator["git"], given.around, given.is_go),
+        Some("matrix") => matrix(below("matrix"), given, depth),
         Some("merge") => {
-            let all =
-                below("merge").iter().map(|one| generate(one, around, is_go, depth + 1)).collect::<Result<_, _>>()?;
+            let all = below("merge").iter().map(|one| generate(one, given, depth + 1)).collect::<Result<_, _>>()?;
             Ok(merged(all, &generator["merge"]["mergeKeys"]))
         }
-        Some("clusters") => Err("the clusters of Argo CD are not read: use a list".to_owned()),
+        Some("clusters") => clusters::generate(&generator["clusters"], given.documents, given.is_go),
         Some("pullRequest") => {
             Err("merge requests get no environment: `plan` of a [[forge]] shows what one changes".to_owned())
         }
@@ -115,14 +141,14 @@ fn list(list: &Value) -> Vec<Parameters> {
 }
 
 /// Each of what one gives with each of what the next gives, which may have parameters of the former in it.
-fn matrix(generators: &[Value], around: &Around, is_go: bool, depth: usize) -> Result<Vec<Parameters>, String> {
+fn matrix(generators: &[Value], given: &Given<'_>, depth: usize) -> Result<Vec<Parameters>, String> {
     let mut sets = vec![Parameters::new()];
     for generator in generators {
         let mut crossed = Vec::new();
         for set in sets {
-            let generator = expand::expand(generator, &set, is_go)
+            let generator = expand::expand(generator, &set, given.is_go)
                 .map_err(|expression| format!("{{{{{expression}}}}} is not supported"))?;
-            let next = generate(&generator, around, is_go, depth + 1)?;
+            let next = generate(&generator, given, depth + 1)?;
             crossed.extend(next.into_iter().map(|next| set.clone().into_iter().chain(next).collect::<Parameters>()));
         }
         sets = crossed;
@@ -151,22 +177,53 @@ fn git(git: &Value, around: &Around, is_go: bool) -> Result<Vec<Parameters>, Str
     if !is_own {
         return Err(format!("{wanted} is another repository: import it from a clone of that one"));
     }
-    if git["files"].is_array() {
-        return Err("git files are not supported: use a list".to_owned());
+    if let Some(rules) = git["files"].as_array() {
+        return of_files(rules, git, around, is_go);
     }
     let folders = folders(&around.files);
-    let rules: Vec<(&str, bool)> = git["directories"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|rule| Some((text(rule, "path")?, rule["exclude"] == true)))
-        .collect();
-    let is_meant = |folder: &&String| {
-        let matches = |(path, _): &&(&str, bool)| expand::matches(path, folder);
-        let mut rules = rules.iter().filter(matches).peekable();
-        rules.peek().is_some() && rules.all(|(_, is_excluded)| !is_excluded)
-    };
-    Ok(folders.iter().filter(is_meant).map(|folder| of_folder(folder, git, is_go)).collect())
+    let rules = git["directories"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(folders.iter().filter(|folder| is_meant(rules, folder)).map(|folder| of_folder(folder, git, is_go)).collect())
+}
+
+/// Whether one of the patterns means a path, and none excludes it.
+fn is_meant(rules: &[Value], path: &str) -> bool {
+    let matches = |rule: &&Value| text(rule, "path").is_some_and(|pattern| expand::matches(pattern, path));
+    let mut rules = rules.iter().filter(matches).peekable();
+    rules.peek().is_some() && rules.all(|rule| rule["exclude"] != true)
+}
+
+/// What is written in files: each is a set of parameters, or a list of them.
+fn of_files(rules: &[Value], git: &Value, around: &Around, is_go: bool) -> Result<Vec<Parameters>, String> {
+    let mut all = Vec::new();
+    for path in around.files.iter().filter(|path| is_meant(rules, path)) {
+        let content = around.contents.get(path).ok_or_else(|| format!("{path} is not valid YAML or JSON"))?;
+        let items = match content {
+            Value::Array(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for item in items {
+            let fields = item.as_object().ok_or_else(|| format!("{path} is not a map of parameters"))?;
+            let mut parameters = of_folder(parent(path), git, is_go);
+            let (name, prefix) = (file_name(path), text(git, "pathParamPrefix"));
+            let own = [("filename", name.to_owned()), ("filenameNormalized", normalized(name))];
+            for (key, value) in own {
+                if !is_go {
+                    let prefix = prefix.map(|prefix| format!("{prefix}.")).unwrap_or_default();
+                    parameters.insert(format!("{prefix}path.{key}"), value.into());
+                    continue;
+                }
+                let at = match prefix {
+                    Some(prefix) => parameters.get_mut(prefix).and_then(|below| below.get_mut("path")),
+                    None => parameters.get_mut("path"),
+                };
+                if let Some(at) = at {
+                    at[key] = value.into();
+                }
+            }
+            all.extend([fields.clone().into_iter().chain(parameters).collect::<Parameters>()]);
+        }
+    }
+    Ok(all)
 }
 
 /// The folders that files are in, at any depth.

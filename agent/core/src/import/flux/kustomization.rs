@@ -1,5 +1,7 @@
 //! A Kustomization of Flux: a folder of a repository, for a cluster.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::super::draft::{Draft, Environment, Sync, Variables, label};
@@ -34,7 +36,8 @@ pub(super) fn read(
     };
     fields.take("spec.path");
     fields.take("spec.sourceRef");
-    let built = around.built.get(&path);
+    let of_cluster = applied(&document.object);
+    let built = around.built.get(&path).or(Some(&of_cluster).filter(|kinds| !kinds.is_empty()));
     if built.is_some_and(|kinds| !kinds.is_empty() && kinds.iter().all(|kind| is_of_flux_kind(kind))) {
         return fields.otherwise("", format!("{path} only has objects that are imported separately"));
     }
@@ -60,6 +63,17 @@ pub(super) fn read(
         let (object, place) = (fields.object.clone(), document.place.clone());
         imported.drafts.push(Draft { name, environment: vec![environment], object, place });
     }
+}
+
+/// The kinds that one of a cluster applied, as `apps/Deployment`: its inventory names objects as `NAMESPACE_NAME_GROUP_KIND`.
+fn applied(object: &Value) -> BTreeSet<String> {
+    let entries = object["status"]["inventory"]["entries"].as_array().into_iter().flatten();
+    let kind = |entry: &Value| {
+        let mut parts = entry["id"].as_str()?.rsplit('_');
+        let (kind, group) = (parts.next()?, parts.next()?);
+        Some(format!("{group}/{kind}"))
+    };
+    entries.filter_map(kind).collect()
 }
 
 /// The folder that one builds, and the reference to its repository.
