@@ -83,6 +83,7 @@ pub mod kept_images;
 pub mod places;
 pub mod pull_secrets;
 pub mod renderers;
+pub mod renders;
 pub mod signing;
 pub mod sops;
 

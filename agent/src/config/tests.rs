@@ -110,6 +110,7 @@ fn every_option_stands_in_the_example() {
         "agent",
         "engine",
         "history",
+        "render",
         "[access]",
         "[repository]",
         "[registry]",

@@ -1,7 +1,8 @@
 //! Which renderers are on this machine: programs that turn files into manifests, found on the `PATH`.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -95,6 +96,12 @@ impl Program {
         }
     }
 
+    /// What tells it from another one, and from another version in its place; nothing where it is gone. Its version is not asked
+    /// for: that would start it.
+    pub fn identity(&self) -> Option<String> {
+        identity(&self.path)
+    }
+
     /// Asks the program for its version: `v5.5.0`. Blocks for as long as the program takes, 10 s at most.
     ///
     /// # Errors
@@ -112,6 +119,14 @@ impl Program {
         let output = program::run(command, b"", LIMITS).and_then(Finished::successful)?;
         Ok(version_in(&String::from_utf8_lossy(&output.stdout)))
     }
+}
+
+/// What tells a file from what was in its place before: its path, size, time and number. Links are followed, since what is upgraded
+/// is often the link.
+pub(crate) fn identity(path: &Path) -> Option<String> {
+    let file = std::fs::metadata(path).ok()?;
+    let (size, time) = (file.size(), (file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()));
+    Some(format!("{} {size} {time:?} {}:{}", path.display(), file.dev(), file.ino()))
 }
 
 /// The version in what a program prints, of kustomize for `kubectl`: `v5.5.0`, `{Version:kustomize/v4.1.3 …}`,
