@@ -267,9 +267,15 @@ async fn reconcile(
     // What a person can go back to: a sync, or what was applied by one before anything was kept.
     let is_release = match &decision {
         Decision::Sync { .. } => true,
-        Decision::Nothing => intent.is_some() || status.last_sync.as_ref().is_some_and(|last| last.revision == *revision),
+        Decision::Nothing => {
+            intent.is_some() || status.last_sync.as_ref().is_some_and(|last| last.revision == *revision)
+        }
         Decision::Hold { .. } => false,
     };
+    // Before it is applied, so that whatever the history says was applied is kept.
+    if is_release {
+        reuse::keep_applied(context, name, revision, made.clone()).await;
+    }
     let ((outcome, undone), retry_after) = match decision {
         Decision::Nothing => (sync.nothing_to_do(memory).await?, None),
         Decision::Hold { message, retry_after } => {
@@ -311,9 +317,6 @@ async fn reconcile(
     state.synced = is_whole.then(|| Synced { revision: revision.clone(), inputs });
     if outcome == Outcome::Stopped {
         return Ok(Requeue::Now);
-    }
-    if is_release && outcome == Outcome::Whole {
-        reuse::keep_applied(context, name, revision, made.clone()).await;
     }
     context.wanted.awaits(name, undone.handed.iter().chain(&undone.held).cloned().collect());
     neighbours::brought(context, name);

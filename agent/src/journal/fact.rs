@@ -9,7 +9,8 @@ use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{
-    Cover, DefinedIn, Hold, Key, LastAction, Object, Pending, Pin, Progress, RenderedFrom, RunStatus, SpecSummary, Unseen,
+    Cover, DefinedIn, Hold, Key, LastAction, Object, Pending, Pin, Progress, RenderedFrom, RunStatus, SpecSummary,
+    Unseen,
 };
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 

@@ -41,18 +41,18 @@ async fn revision(
     Ok(in_git.with_chart(chart))
 }
 
-/// What a sync applied, where a person names one that is kept.
+/// The revision of a sync that a person names, and what it applied where that is kept.
 async fn sync_of(
     context: &Context,
     environment: &Environment,
     at: Option<&str>,
-) -> Result<Option<(Revision, Rendered)>, ReconcileError> {
+) -> Result<Option<(Revision, Option<Rendered>)>, ReconcileError> {
     let Some(id) = at.and_then(|text| text.parse::<TypedId>().ok()) else { return Ok(None) };
     let name = environment.id.clone();
     let Some(sync) = context.journal.ask(move |history| history.sync(&name, id)).await? else { return Ok(None) };
     let before = context.wanted.last_rendered(&environment.id).0.and_then(|rendered| rendered.confidential);
     let applied = reuse::applied(context, &environment.id, &sync.revision, &sync.content, before).await;
-    Ok(applied.map(|rendered| (sync.revision, rendered)))
+    Ok(Some((sync.revision, applied)))
 }
 
 /// The same of git alone.
@@ -165,9 +165,12 @@ pub async fn manifests(
 ) -> Result<ManifestsAnswer, ReconcileError> {
     let status = status(context, environment)?;
     let (revision, rendered, from) = match sync_of(context, environment, at).await? {
-        Some((revision, rendered)) => (revision, rendered, RenderedFrom::Kept),
-        None => {
-            let revision = revision(context, environment, &status, at).await?;
+        Some((revision, Some(rendered))) => (revision, rendered, RenderedFrom::Kept),
+        named => {
+            let revision = match named {
+                Some((revision, _)) => revision,
+                None => revision(context, environment, &status, at).await?,
+            };
             let Made { rendered, from, .. } = make(context, environment, &revision).await?;
             (revision, rendered, from)
         }

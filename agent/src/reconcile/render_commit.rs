@@ -20,7 +20,7 @@ use quarterdeck_core::render::kept::noting::Noting;
 use quarterdeck_core::render::kustomize::Needs;
 use quarterdeck_core::render::programs::Programs;
 use quarterdeck_core::render::release::Release;
-use quarterdeck_core::render::{self, RenderError, Rendered};
+use quarterdeck_core::render::{self, RenderError};
 use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::Tree;
 use quarterdeck_core::variables::Variables;

@@ -97,8 +97,12 @@ impl Asking {
     /// What is asked, as a keyed digest; nothing where nothing is kept.
     fn request(&self) -> Option<String> {
         // A key that is gone is told from one that is there.
-        let keys: Vec<String> =
-            self.spec.age_keys.iter().map(|file| identity(file).unwrap_or_else(|| format!("no {}", file.display()))).collect();
+        let keys: Vec<String> = self
+            .spec
+            .age_keys
+            .iter()
+            .map(|file| identity(file).unwrap_or_else(|| format!("no {}", file.display())))
+            .collect();
         let request = Request { environment: &self.id, spec: &self.spec, variables: self.variables, keys: &keys };
         self.renders.digest(&["request", &request.material()])
     }
@@ -137,7 +141,12 @@ impl Asking {
     }
 
     /// Keeps what was rendered now, be it a failure, with what it depended on.
-    pub(super) fn keep(&self, noted: Option<BTreeMap<String, Noted>>, outcome: Result<Rendered, RenderError>, told: Told) -> Result<Made, RenderError> {
+    pub(super) fn keep(
+        &self,
+        noted: Option<BTreeMap<String, Noted>>,
+        outcome: Result<Rendered, RenderError>,
+        told: Told,
+    ) -> Result<Made, RenderError> {
         let depends = noted.and_then(|noted| self.depends(&noted, outcome.as_ref(), told));
         let kept_as = self.request().zip(depends);
         if let Some((request, depends)) = &kept_as
@@ -233,7 +242,7 @@ impl Made {
     }
 }
 
-/// Keeps what a sync applied, so that a rollback to it needs nothing else.
+/// Keeps what a sync is about to apply, so that a rollback to it needs nothing else.
 pub(super) async fn keep_applied(context: &Context, id: &EnvironmentId, revision: &Revision, made: Arc<Made>) {
     let (renders, config) = (context.renders.clone(), context.config());
     let (id, revision, span) = (id.clone(), revision.clone(), tracing::Span::current());

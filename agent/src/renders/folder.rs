@@ -148,8 +148,7 @@ impl Folder {
                 index.insert(name.to_owned(), known);
                 let group = name.split('-').next().unwrap_or_default();
                 let of_group = index.files.range::<str, _>((Bound::Included(group), Bound::Unbounded));
-                let is_crowded =
-                    of_group.take_while(|(name, _)| name.starts_with(group)).count() > bounds.of_a_group;
+                let is_crowded = of_group.take_while(|(name, _)| name.starts_with(group)).count() > bounds.of_a_group;
                 let is_due = index.bytes > bounds.bytes || is_crowded || now.abs_diff(index.tidied) > TIDIED_EVERY;
                 drop(index);
                 if is_due {

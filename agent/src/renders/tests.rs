@@ -38,7 +38,7 @@ fn what_is_kept_is_read_back_after_a_restart_and_says_nothing_to_others() {
     for path in files(data.path(), "cache") {
         let (bytes, name) = (fs::read(&path).unwrap(), path.file_name().unwrap().to_string_lossy().into_owned());
         assert!(!bytes.windows(8).any(|window| window == b"hunter22"), "{name}");
-        assert!(!bytes.windows(2).any(|window| window == [0x1f, 0x8b] ) || !name.contains("files"), "{name}");
+        assert!(!bytes.windows(2).any(|window| window == [0x1f, 0x8b]) || !name.contains("files"), "{name}");
     }
 }
 
@@ -99,7 +99,8 @@ fn the_bounds_hold() {
         let on_disk: u64 = files(data.path(), "cache").iter().map(|path| fs::metadata(path).unwrap().len()).sum();
         assert_eq!(on_disk, cached.bytes);
     }
-    let noise: String = (0..4_000_u32).map(|n| char::from((n.wrapping_mul(2_654_435_761) >> 25) as u8 % 64 + 33)).collect();
+    let noise: String =
+        (0..4_000_u32).map(|n| char::from((n.wrapping_mul(2_654_435_761) >> 25) as u8 % 64 + 33)).collect();
     renders.cache("large", "one", noise.as_bytes(), &config);
     assert_eq!(renders.of_request("large").count(), 0, "one that would push out the others is not kept");
     config.render.cache_bytes = 0;

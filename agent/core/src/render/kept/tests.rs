@@ -150,7 +150,8 @@ impl Now for Things {
 fn a_render_is_used_again_while_all_that_had_a_say_is_so() {
     let pot = Answer { cluster_scoped: Some(true), has_status: Some(false) };
     let content = |id: &str| Seen::Content(id.to_owned());
-    let files = [("apps/shop", content("1")), ("values.yaml", content("2")), ("none", Seen::Absent), ("up", Seen::Folder)];
+    let files =
+        [("apps/shop", content("1")), ("values.yaml", content("2")), ("none", Seen::Absent), ("up", Seen::Folder)];
     let now = Things {
         agent: "1",
         chart: Some("podinfo 6"),
@@ -228,7 +229,8 @@ fn each_option_that_has_a_say_is_asked_for() {
 
 #[test]
 fn a_render_that_fails_depends_on_what_it_saw() {
-    let files = Files::new(&[("apps/shop/a.yaml", "apiVersion: v1\nkind: ConfigMap\n"), ("apps/other/b.yaml", "c: d\n")]);
+    let files =
+        Files::new(&[("apps/shop/a.yaml", "apiVersion: v1\nkind: ConfigMap\n"), ("apps/other/b.yaml", "c: d\n")]);
     let tree = Noting::new(&files);
     let nobody = &super::super::tests::Nobody;
     try_render_by(nobody, "apps/shop", RenderKind::Auto, &HelmSpec::default(), &tree).unwrap_err();
