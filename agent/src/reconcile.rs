@@ -404,7 +404,8 @@ async fn render_by(
         Err(error) => Err(error),
     };
     let is_away = |error: &ReconcileError| match error {
-        ReconcileError::Render { source, .. } => render_commit::is_away(source),
+        // A key that is gone is a person's doing: what it decrypted is not applied without it.
+        ReconcileError::Render { source, .. } => source.is_outage(),
         ReconcileError::Chart { .. } => true,
         _ => false,
     };

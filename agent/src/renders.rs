@@ -14,7 +14,6 @@ mod folder;
 mod seal;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use quarterdeck_core::render::kept::surplus::Bounds;
@@ -189,9 +188,6 @@ fn now() -> u64 {
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
-
-/// Shared by all that render.
-pub type Shared = Arc<Renders>;
 
 #[cfg(test)]
 mod tests;

@@ -102,7 +102,7 @@ pub(super) async fn render(
         let capabilities = served.into_inner().unwrap_or_else(PoisonError::into_inner);
         let told = Told { kinds: asked.into_inner(), capabilities, programs: ran };
         match asking.keep(noting.finish(), rendered, told) {
-            Err(error) if is_away(&error) => same.or(by_others).map(Made::kept).ok_or(error),
+            Err(error) if error.is_outage() => same.or(by_others).map(Made::kept).ok_or(error),
             outcome => outcome,
         }
     });
@@ -110,12 +110,6 @@ pub(super) async fn render(
         Ok(rendered) => rendered,
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
     }
-}
-
-/// Whether the repository or the program is why: what was kept is good then. A key that is gone is a person's doing: what it
-/// decrypted is not applied without it.
-pub(super) fn is_away(error: &RenderError) -> bool {
-    error.is_outage() && !matches!(error, RenderError::Decrypt { .. })
 }
 
 /// Programs, and which of them ran.

@@ -150,7 +150,7 @@ impl Asking {
         let depends = noted.and_then(|noted| self.depends(&noted, outcome.as_ref(), told));
         let kept_as = self.request().zip(depends);
         if let Some((request, depends)) = &kept_as
-            && outcome.as_ref().err().is_none_or(|error| !error.is_outage())
+            && outcome.as_ref().err().is_none_or(RenderError::is_lasting)
             && let Some(content) = entry::write(depends, outcome.as_ref())
         {
             let depends = serde_json::to_string(depends).unwrap_or_default();

@@ -312,10 +312,10 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
 }
 
 impl RenderError {
-    /// Whether something beside the files was away, a repository, a program, a key: the next try may come to something else.
+    /// Whether the repository or the program was unavailable: what was kept of an earlier render is good then.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Read { .. } | Self::Decrypt { .. } => true,
+            Self::Read { .. } => true,
             Self::Kustomize { source: KustomizeError::Build(failure), .. } => failure.is_outage(),
             Self::Kustomize { source: KustomizeError::Kustomization(error), .. } => {
                 matches!(error, KustomizationError::Read { .. })
@@ -323,11 +323,20 @@ impl RenderError {
             Self::Helm { source, .. } => match &**source {
                 HelmError::Build(failure) => failure.is_outage(),
                 HelmError::Chart(error) => matches!(error, ChartError::Read { .. }),
-                // What a chart makes up is another thing each time, and may once be the same.
-                HelmError::Changes { .. } => true,
-                HelmError::Output(_) | HelmError::TooManyHooks { .. } => false,
+                HelmError::Output(_) | HelmError::TooManyHooks { .. } | HelmError::Changes { .. } => false,
             },
             _ => false,
+        }
+    }
+
+    /// Whether the next try comes to the same while nothing that is known to have a say changes. Keys are not known, and what a
+    /// chart makes up is another thing each time, and may once be the same.
+    pub fn is_lasting(&self) -> bool {
+        let changes = |source: &HelmError| matches!(source, HelmError::Changes { .. });
+        match self {
+            Self::Decrypt { .. } => false,
+            Self::Helm { source, .. } if changes(source) => false,
+            other => !other.is_outage(),
         }
     }
 

@@ -13,6 +13,10 @@ use super::noting::{Noted, Noting};
 use super::surplus::{Bounds, Item, surplus};
 use super::*;
 use crate::hooks::{DeletePolicy, Event, Hook, Moment, When};
+use crate::render::built::BuildFailure;
+use crate::render::chart::ChartError;
+use crate::render::helm::HelmError;
+use crate::render::kustomize::{KustomizationError, KustomizeError};
 use crate::render::tests::try_render_by;
 use crate::render::{RenderError, Rendered};
 use crate::sync::confidential::Confidential;
@@ -73,6 +77,39 @@ proptest! {
         let read = again(&whole, None);
         prop_assert_eq!(read.digest(), whole.digest());
         prop_assert_eq!(read, whole);
+    }
+}
+
+#[test]
+fn a_failure_is_kept_where_the_files_are_why() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("it is not there")]
+    struct Away;
+    impl quarterdeck_shared::error::Hint for Away {
+        fn hint(&self) -> std::borrow::Cow<'_, str> {
+            "".into()
+        }
+    }
+    let path = || "apps/shop".to_owned();
+    let kustomize = |source: KustomizeError| RenderError::Kustomize { path: path(), source };
+    let helm = |source: HelmError| RenderError::Helm { path: path(), source: Box::new(source) };
+    let sops = crate::sops::SopsError::Metadata("none".to_owned());
+    for (error, is_outage, is_lasting) in [
+        (RenderError::Read { path: path(), source: Away.into() }, true, false),
+        (kustomize(BuildFailure::new(Away).into()), true, false),
+        (kustomize(BuildFailure::of_the_files(Away).into()), false, true),
+        (kustomize(KustomizationError::Read { path: path(), source: Away.into() }.into()), true, false),
+        (kustomize(KustomizationError::TooManyFiles.into()), false, true),
+        (helm(BuildFailure::new(Away).into()), true, false),
+        (helm(BuildFailure::of_the_files(Away).into()), false, true),
+        (helm(ChartError::Read { path: path(), source: Away.into() }.into()), true, false),
+        (helm(HelmError::Changes { objects: vec!["Secret/a".to_owned()] }), false, false),
+        (helm(HelmError::TooManyHooks { count: 1_000 }), false, true),
+        (RenderError::Decrypt { path: path(), source: Arc::new(sops) }, false, false),
+        (RenderError::NoFolder { path: path() }, false, true),
+        (RenderError::Empty { path: path(), why: "none".to_owned() }, false, true),
+    ] {
+        assert_eq!((error.is_outage(), error.is_lasting()), (is_outage, is_lasting), "{error:?}");
     }
 }
 
