@@ -44,6 +44,16 @@ pub fn upgrade(folder: &Path) -> std::io::Result<()> {
     write(folder, &SCRIPT.replace("v5.5.0", "v5.6.0 of a later day"))
 }
 
+/// Puts what cannot be started in its place and in that of helm: one that is removed may leave another one on the machine.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn take_away(folder: &Path) -> std::io::Result<()> {
+    ["kustomize", "helm"]
+        .iter()
+        .try_for_each(|name| std::fs::write(folder.join("programs").join(name), "#!/of/no/program\n"))
+}
+
 fn write(folder: &Path, script: &str) -> std::io::Result<()> {
     let program = folder.join("programs/kustomize");
     std::fs::write(&program, script)?;

@@ -36,9 +36,9 @@ fn what_is_kept_is_read_back_after_a_restart_and_says_nothing_to_others() {
     let key = data.path().join("renders/key");
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     for path in files(data.path(), "cache") {
-        let (bytes, name) = (fs::read(&path).unwrap(), path.file_name().unwrap().to_string_lossy().into_owned());
-        assert!(!bytes.windows(8).any(|window| window == b"hunter22"), "{name}");
-        assert!(!bytes.windows(2).any(|window| window == [0x1f, 0x8b]) || !name.contains("files"), "{name}");
+        let bytes = fs::read(&path).unwrap();
+        assert!(!bytes.windows(8).any(|window| window == b"hunter22"), "{}", path.display());
+        assert!(bytes.len() < content.len(), "it is packed before it is sealed");
     }
 }
 
