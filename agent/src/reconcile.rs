@@ -268,7 +268,7 @@ async fn reconcile(
     let is_release = match &decision {
         Decision::Sync { .. } => true,
         Decision::Nothing => {
-            intent.is_some() || status.last_sync.as_ref().is_some_and(|last| last.revision == *revision)
+            intent.is_some() || status.last_sync.as_ref().is_some_and(|last| last.revision.is_same_content(revision))
         }
         Decision::Hold { .. } => false,
     };
