@@ -26,6 +26,7 @@ use crate::journal::fact::Fact;
 use crate::places::Places;
 use crate::poll::Repositories;
 use crate::renderers::programs::Renderers;
+use crate::renders::Renders;
 use crate::sources::Sources;
 use crate::telemetry::{self, Telemetry};
 use crate::wanted::Wanted;
@@ -66,6 +67,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     }
     clear_scratch(&data_dir);
     let stop = CancellationToken::new();
+    let renders = Renders::open(&data_dir, &config);
     let context = Arc::new(Context {
         journal: journal.clone(),
         access: watch::Sender::new(access(&config)),
@@ -84,6 +86,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         builds: Places::new(config.agent.max_concurrent_builds),
         syncs: Arc::new(Semaphore::new(config.agent.max_concurrent_syncs)),
         renderers: Arc::new(Renderers::find(std::env::var_os("PATH").as_deref())),
+        renders: Arc::new(renders),
         gc: watch::Sender::new(Cause::Agent),
         log,
         started,

@@ -55,6 +55,8 @@ pub struct Config {
     pub history: HistoryConfig,
     /// When what nobody needs any more is deleted.
     pub gc: GcConfig,
+    /// How much is kept of what was rendered.
+    pub render: RenderConfig,
     /// Who else may connect; the agent's own user and root may do everything.
     pub access: Vec<AccessRule>,
     /// Credentials and options of repositories, by the beginning of their address.
@@ -197,6 +199,23 @@ pub struct GcConfig {
 impl Default for GcConfig {
     fn default() -> Self {
         Self { automatic: true, images: 20, days: 7 }
+    }
+}
+
+/// What is kept of renders, sealed. Nothing where it is 0: for machines whose disk is to hold nothing that was decrypted.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RenderConfig {
+    /// Bytes of the cache: what was rendered last is not rendered again.
+    pub cache_bytes: u64,
+    /// Bytes of what syncs applied: a rollback needs neither the repository nor the program.
+    pub kept_bytes: u64,
+}
+
+impl Default for RenderConfig {
+    fn default() -> Self {
+        // A thousand environments with eight renders each have 32 KiB for one, and a usual one takes two.
+        Self { cache_bytes: 256 << 20, kept_bytes: 256 << 20 }
     }
 }
 

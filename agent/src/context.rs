@@ -27,6 +27,7 @@ use crate::journal::Journal;
 use crate::places::Places;
 use crate::poll::Repositories;
 use crate::renderers::programs::Renderers;
+use crate::renders::Renders;
 use crate::telemetry::Telemetry;
 use crate::wanted::Wanted;
 use quarterdeck_container::scanner::Programs;
@@ -69,6 +70,8 @@ pub struct Context {
     pub syncs: Arc<Semaphore>,
     /// The programs that render.
     pub renderers: Arc<Renderers>,
+    /// What they made before.
+    pub renders: Arc<Renders>,
     /// Who asked last for what nobody needs to be deleted.
     pub gc: watch::Sender<Cause>,
     /// The agent's own log.

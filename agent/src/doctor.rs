@@ -3,6 +3,7 @@
 
 mod daemon;
 mod decryption;
+mod renders;
 mod scanners;
 mod sight;
 mod signing;
@@ -84,6 +85,7 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
     checks.push(Box::pin(within("renderer helm".to_owned(), helm(context.clone()))));
+    checks.push(Box::pin(within("renders".to_owned(), renders::kept(context.clone()))));
     for file in decryption::files(&context.config()) {
         checks.push(Box::pin(within(format!("age keys {}", file.display()), decryption::keys(file))));
     }

@@ -84,6 +84,7 @@ pub mod packages;
 pub mod places;
 pub mod pull_secrets;
 pub mod renderers;
+pub mod renders;
 pub mod signing;
 pub mod sops;
 

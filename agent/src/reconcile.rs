@@ -29,6 +29,7 @@ mod progress;
 mod pull_secrets;
 mod records;
 mod render_commit;
+mod reuse;
 mod selected;
 mod stop;
 mod target;
@@ -51,6 +52,7 @@ use self::execute::{Outcome, Sync};
 use self::fights::Fights;
 use self::progress::with_progress;
 use self::pull_secrets::Kept;
+use self::reuse::{Asking, Made};
 use crate::context::{Context, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
@@ -59,6 +61,7 @@ use crate::worker::{Reconciler, Requeue};
 use quarterdeck_core::hooks::Wanted;
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::Memory;
+use quarterdeck_core::variables::Variables;
 use quarterdeck_kubernetes::{ClusterError, Kinds, Options};
 
 /// What the worker of an environment remembers between passes. All of it can be had anew: from history, git, cluster.
@@ -182,7 +185,7 @@ async fn reconcile(
     }
     let has_work = intent.is_some() || drift.is_some() || state.synced.is_none();
     state.pull_secrets.keep_due(context, environment, has_work).await;
-    let revision = match resolve(environment, &status).await {
+    let revision = match resolve(context, environment, &status).await {
         // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news wake us.
         Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Requeue::Idle),
         // The same of its chart.
@@ -223,18 +226,23 @@ async fn reconcile(
     let journal = &context.journal;
     // Before they are rendered: what changes meanwhile differs from this at the next pass.
     let digest = variables::digest(environment).await?;
-    let rendering = kinds::render(context, environment, &revision, intent.is_some());
-    let rendered = Arc::new(with_progress(journal, name, Progress::Rendering, rendering).await?);
+    let is_full = intent.as_ref().is_some_and(|intent| intent.request.full);
+    let rendering = kinds::render(context, environment, &revision, intent.is_some(), is_full);
+    let made = Arc::new(with_progress(journal, name, Progress::Rendering, rendering).await?);
+    let (rendered, from) = (&made.rendered, made.from);
+    if status.rendered != Some(from) {
+        journal.publish(vec![Fact::patch(name, Patch::Rendered(from))]).await;
+    }
     let inputs = render_commit::inputs(&environment.repository, &revision, &rendered.inputs).await;
     let inputs = Inputs { variables: digest, ..inputs };
     let inputs = neighbours::publish(context, environment, &revision.commit, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
     let is_new = status.revision.as_ref() != Some(&revision);
-    let hooks = hooks(&rendered, &revision, intent.as_ref());
+    let hooks = hooks(rendered, &revision, intent.as_ref());
     let pull_secrets = state.pull_secrets.wanted();
     let options = Options { fresh: is_new && !synced, hooks, pull_secrets, ..options(environment, intent.as_ref()) };
-    let wanted = selected::select(&rendered, &revision, intent.as_ref())?;
+    let wanted = selected::select(rendered, &revision, intent.as_ref())?;
     let planning = neighbours::plan(context, environment, &wanted, memory, options);
     let planned = with_progress(journal, name, Progress::Planning { objects: wanted.len() as u32 }, planning).await;
     let planned = planned.map_err(|source| cluster_error(environment, source))?;
@@ -259,8 +267,20 @@ async fn reconcile(
     let nothing = planned.is_nothing() && (may_wait || !planned.undone.may_delete_later());
     let decision = decide::decide(&standing, nothing, !planned.refusals.is_empty(), Instant::now());
     let changed: Vec<ResourceRef> = differing.iter().map(|one| one.change.resource.clone()).collect();
-    let (intent, status, rendered, revision) = (intent.as_ref(), &status, &*rendered, &revision);
-    let sync = Sync { context, environment, status, revision, rendered, intent, planned, place };
+    let (intent, status, revision) = (intent.as_ref(), &status, &revision);
+    let sync = Sync { context, environment, status, revision, rendered, from, intent, planned, place };
+    // What a person can go back to: a sync, or what was applied by one before anything was kept.
+    let is_release = match &decision {
+        Decision::Sync { .. } => true,
+        Decision::Nothing => {
+            intent.is_some() || status.last_sync.as_ref().is_some_and(|last| last.revision.is_same_content(revision))
+        }
+        Decision::Hold { .. } => false,
+    };
+    // Before it is applied, so that whatever the history says was applied is kept.
+    if is_release {
+        reuse::keep_applied(context, name, revision, made.clone()).await;
+    }
     let ((outcome, undone), retry_after) = match decision {
         Decision::Nothing => (sync.nothing_to_do(memory).await?, None),
         Decision::Hold { message, retry_after } => {
@@ -317,8 +337,16 @@ async fn reconcile(
 }
 
 /// The pin, or what the branch or tag is at, with the version of the chart that is wanted.
-async fn resolve(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
-    let in_git = resolve_in_git(environment, status).await?;
+async fn resolve(
+    context: &Context,
+    environment: &Environment,
+    status: &EnvironmentStatus,
+) -> Result<Revision, ReconcileError> {
+    let in_git = match (resolve_in_git(environment, status).await, &status.pin) {
+        // The mirror is gone and the forge is unreachable: what was kept of the pinned commit needs neither.
+        (Err(_), Some(pin)) if context.renders.has_sync(&environment.id, &pin.revision) => pin.revision.clone(),
+        (resolved, _) => resolved?,
+    };
     Ok(in_git.with_chart(chart::in_force(environment, status)?))
 }
 
@@ -352,8 +380,13 @@ async fn is_synced(state: &Remembered, environment: &Environment, revision: &Rev
 }
 
 async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {
+    Ok(make(context, environment, revision).await?.rendered)
+}
+
+/// The manifests of a revision, and where they came from.
+async fn make(context: &Context, environment: &Environment, revision: &Revision) -> Result<Made, ReconcileError> {
     let kinds = environment.cluster.kinds().await.map_err(|problem| cluster_error(environment, problem.into()))?;
-    render_by(context, environment, revision, kinds).await
+    render_by(context, environment, revision, kinds, false).await
 }
 
 async fn render_by(
@@ -361,13 +394,39 @@ async fn render_by(
     environment: &Environment,
     revision: &Revision,
     kinds: Arc<Kinds>,
-) -> Result<Rendered, ReconcileError> {
+    anew: bool,
+) -> Result<Made, ReconcileError> {
     tracing::debug!(revision = %revision.short(), "rendering");
-    let chart = chart::files(environment, revision).await?;
     let variables = variables::read(environment).await?;
-    render_commit::render(context, environment, &revision.commit, chart, kinds, variables)
-        .await
-        .map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
+    let digest = variables.as_ref().map(Variables::digest);
+    let asking = Arc::new(Asking::new(context, environment, revision, kinds, digest));
+    let made = match chart::files(environment, revision).await {
+        Ok(chart) => {
+            let (asking, commit) = (asking.clone(), &revision.commit);
+            let made = render_commit::render(context, environment, commit, chart, asking, variables, anew).await;
+            made.map_err(|source| ReconcileError::Render { revision: revision.short(), source: Box::new(source) })
+        }
+        Err(error) => Err(error),
+    };
+    let is_away = |error: &ReconcileError| match error {
+        // A key that is gone is a person's doing: what it decrypted is not applied without it.
+        ReconcileError::Render { source, .. } => source.is_outage(),
+        ReconcileError::Chart { .. } => true,
+        _ => false,
+    };
+    match made {
+        Err(error) if is_away(&error) => {
+            let before = context.wanted.last_rendered(&environment.id).0.and_then(|rendered| rendered.confidential);
+            let kept = tokio::task::spawn_blocking(move || asking.kept(before.as_deref())).await;
+            let kept = kept.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
+            kept.inspect(|_| {
+                let error = quarterdeck_shared::error::chain(&error);
+                tracing::info!(revision = %revision.short(), error, "using the manifests that were kept of an earlier render");
+            })
+            .ok_or(error)
+        }
+        made => made,
+    }
 }
 
 /// The cluster is another, or was set back: what was done to the one before is not remembered of this one.

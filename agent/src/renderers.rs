@@ -107,6 +107,18 @@ impl Hint for BuildError {
     }
 }
 
+impl BuildError {
+    /// Whether the files are why: the program read them and said no. One that a signal ended, or that took too long, may do
+    /// better at the next try.
+    fn is_of_the_files(&self) -> bool {
+        match self {
+            Self::TooLarge | Self::LargeFileStorage { .. } => true,
+            Self::Program { source: ProgramError::Failed { status, .. }, .. } => status.code().is_some(),
+            Self::NoKustomize | Self::NoHelm | Self::Write { .. } | Self::Read { .. } | Self::Program { .. } => false,
+        }
+    }
+}
+
 impl Programs for ByProgram<'_> {
     fn kustomize(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
         let program = self.renderers.kustomize().ok_or_else(|| BuildFailure::new(BuildError::NoKustomize))?;
@@ -128,7 +140,10 @@ impl ByProgram<'_> {
             }
             other => other,
         };
-        let Built { output, notes } = built.map_err(|error| BuildFailure::new(failed(error)))?;
+        let told = |error: BuildError| {
+            if error.is_of_the_files() { BuildFailure::of_the_files(error) } else { BuildFailure::new(error) }
+        };
+        let Built { output, notes } = built.map_err(|error| told(failed(error)))?;
         Ok(Built { output, notes: notes.iter().map(|note| (self.scrub)(note)).collect() })
     }
 }

@@ -20,6 +20,7 @@ mod bundles;
 mod charts;
 mod fleet;
 mod growth;
+mod restart;
 mod start;
 
 mod build;
@@ -53,7 +54,7 @@ pub(crate) struct Options {
     pub(crate) console: PathBuf,
     /// How long an idle fleet is watched.
     pub(crate) quiet: Duration,
-    /// How many applications the console's fleet has.
+    /// How many applications the console's fleet has, and that of a restart.
     pub(crate) applications: usize,
     /// How long a log is followed.
     pub(crate) log: Duration,
@@ -90,6 +91,7 @@ const FAMILIES: &[Family] = &[
     ("charts", charts::family),
     ("fleet", fleet::family),
     ("growth", growth::family),
+    ("restart", restart::family),
     ("start", start::family),
     ("build", build::family),
     ("many", many::family),
@@ -112,7 +114,7 @@ struct Cli {
     /// How many minutes an idle fleet is watched
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
-    /// How many applications the console is shown, with ten pods each
+    /// How many applications the console is shown, with ten pods each, and how many start again
     #[arg(long, default_value_t = 1_000)]
     applications: usize,
     /// How many seconds a log is followed, each time

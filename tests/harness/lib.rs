@@ -15,6 +15,7 @@ pub mod tls;
 
 pub mod git;
 pub mod helm;
+pub mod kustomize;
 pub mod signing;
 
 pub mod charts;

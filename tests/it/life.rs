@@ -59,6 +59,7 @@ mod pull_secrets;
 mod queued;
 mod quiet;
 mod refused;
+mod rendered;
 mod scanned;
 mod secrets;
 mod signed;

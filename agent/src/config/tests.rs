@@ -114,6 +114,7 @@ fn every_option_stands_in_the_example() {
         "engine",
         "engine.buildkit",
         "history",
+        "render",
         "[access]",
         "[repository]",
         "[registry]",

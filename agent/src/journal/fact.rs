@@ -9,7 +9,8 @@ use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{
-    Cover, DefinedIn, Hold, Key, LastAction, Object, Pending, Pin, Progress, RunStatus, SpecSummary, Unseen,
+    Cover, DefinedIn, Hold, Key, LastAction, Object, Pending, Pin, Progress, RenderedFrom, RunStatus, SpecSummary,
+    Unseen,
 };
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
@@ -198,6 +199,8 @@ pub enum Patch {
         /// Why, where it is not Healthy.
         message: String,
     },
+    /// Where its manifests came from.
+    Rendered(RenderedFrom),
     /// What is being done to its cluster; nothing where nothing is.
     Progress(Option<Progress>),
     /// Which commits wait in git; nothing where none do.

@@ -82,6 +82,7 @@ pub fn new_row(id: &EnvironmentId, spec: SpecSummary, now: Timestamp) -> Environ
             last_sync: None,
             drifted: 0,
             resources: 0,
+            rendered: None,
             spec,
         },
         sync_message: String::new(),
@@ -134,6 +135,10 @@ pub fn fold(row: &mut EnvironmentRow, patch: Patch, now: Timestamp) -> Folded {
             }
             status.health = health;
             row.health_message = message;
+        }
+        Patch::Rendered(from) => {
+            status.rendered = Some(from);
+            folded.keep = false;
         }
         Patch::Progress(progress) => {
             status.progress = progress;

@@ -301,6 +301,7 @@ impl JournalState {
 /// Takes away what is so only as long as somebody operates the environment.
 fn of_now(status: &mut EnvironmentStatus) {
     status.progress = None;
+    status.rendered = None;
     status.unseen.clear();
 }
 

@@ -108,7 +108,15 @@ impl Hint for ReconcileError {
 impl ReconcileError {
     /// Whether it may be otherwise without a new commit.
     pub(super) fn may_pass(&self) -> bool {
-        !matches!(self, Self::Render { source, .. } if !matches!(**source, RenderError::UnknownKind { .. } | RenderError::Read { .. } | RenderError::Decrypt { .. } | RenderError::Variable { .. }))
+        let Self::Render { source, .. } = self else { return true };
+        match &**source {
+            RenderError::Again(failed) => failed.may_pass(),
+            RenderError::UnknownKind { .. }
+            | RenderError::Read { .. }
+            | RenderError::Decrypt { .. }
+            | RenderError::Variable { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether the cluster could not be asked, and may answer later.

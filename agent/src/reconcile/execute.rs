@@ -9,7 +9,7 @@ use quarterdeck_shared::change::{self, Action};
 use quarterdeck_shared::event::{Cause, Event, Part, SyncRecord};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Progress};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Progress, RenderedFrom};
 use quarterdeck_shared::status::{Phase, SyncStatus};
 use tokio::sync::watch;
 
@@ -30,6 +30,9 @@ use tracing::Instrument as _;
 /// Judging what was written takes a few milliseconds; a sync does not wait longer than a person would notice.
 const ASSESSED_WITHIN: Duration = Duration::from_secs(1);
 
+/// Behind what a sync did.
+const KEPT: &str = "; from the manifests kept of an earlier render";
+
 /// A plan about to become so, or not.
 pub(super) struct Sync<'a> {
     pub(super) context: &'a Arc<Context>,
@@ -38,6 +41,8 @@ pub(super) struct Sync<'a> {
     pub(super) status: &'a EnvironmentStatus,
     pub(super) revision: &'a Revision,
     pub(super) rendered: &'a Rendered,
+    /// Where that came from.
+    pub(super) from: RenderedFrom,
     pub(super) intent: Option<&'a Intent>,
     pub(super) planned: PlannedSync,
     pub(super) place: &'a Place,
@@ -74,7 +79,7 @@ impl Sync<'_> {
                 (None, left) if left.is_empty() => "everything is as git says".to_owned(),
                 (None, left) => left,
             };
-            let message = format!("nothing to do: {message}");
+            let message = format!("nothing to do: {message}{}", self.kept());
             facts.extend(ended(sync, phase(&undone), Failure { message, hint: undone.hint().to_owned() }));
             facts.push(Fact::IntentDone { environment: self.environment.id.clone(), intent: intent.clone() });
         }
@@ -210,7 +215,8 @@ impl Sync<'_> {
             let of = part.filter(|_| self.intent.is_some()).map(|part| part.applied(self.revision) + ": ");
             let undone = Undone { kept: Vec::new(), ..executed.undone.clone() }.message();
             let undone = if undone.is_empty() { undone } else { format!("; {undone}") };
-            return Ok(format!("{}{did}, {unchanged} unchanged{undone}", of.unwrap_or_default()));
+            let kept = self.kept();
+            return Ok(format!("{}{did}, {unchanged} unchanged{undone}{kept}", of.unwrap_or_default()));
         };
         let more = match executed.failed.len() - 1 {
             0 => String::new(),
@@ -218,6 +224,11 @@ impl Sync<'_> {
         };
         let message = format!("{first}{more}; done before it: {did}");
         Err(ReconcileError::Partly { message, hint: first.hint.clone() })
+    }
+
+    /// Said of a sync that had its manifests of no render of its own.
+    fn kept(&self) -> &'static str {
+        if self.from == RenderedFrom::Kept { KEPT } else { "" }
     }
 
     /// The part of the environment that the sync is about, where it is not all of it.

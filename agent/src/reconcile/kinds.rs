@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use quarterdeck_shared::revision::Revision;
 
+use super::reuse::Made;
 use super::{ReconcileError, cluster_error, render_by};
 use crate::context::{Context, Environment};
-use quarterdeck_core::render::{RenderError, Rendered};
+use quarterdeck_core::render::RenderError;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_kubernetes::{ApiProblem, Use, Used};
 
@@ -17,20 +18,21 @@ pub(super) async fn render(
     environment: &Environment,
     revision: &Revision,
     for_a_person: bool,
-) -> Result<Rendered, ReconcileError> {
+    anew: bool,
+) -> Result<Made, ReconcileError> {
     let cluster = &environment.cluster;
     let failed = |problem: ApiProblem| cluster_error(environment, problem.into());
     let mut kinds = cluster.kinds().await.map_err(failed)?;
-    let mut rendered = render_by(context, environment, revision, kinds.clone()).await;
+    let mut rendered = render_by(context, environment, revision, kinds.clone(), anew).await;
     if rendered.as_ref().is_err_and(|error| missing(error).is_some()) {
         let newer = cluster.kinds_again(for_a_person).await.map_err(failed)?;
         if newer != kinds {
             kinds = newer;
-            rendered = render_by(context, environment, revision, kinds.clone()).await;
+            rendered = render_by(context, environment, revision, kinds.clone(), anew).await;
         }
     }
     match &rendered {
-        Ok(rendered) => {
+        Ok(Made { rendered, .. }) => {
             let used = Used { kinds: used(&rendered.manifests), all: rendered.asks_capabilities };
             cluster.uses(&environment.id, used, &kinds);
         }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use quarterdeck_shared::change::Plan;
+use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::{Revision, RevisionError};
-use quarterdeck_shared::snapshot::EnvironmentStatus;
+use quarterdeck_shared::snapshot::{EnvironmentStatus, RenderedFrom};
 
-use super::{ReconcileError, chart, cluster_error, options, render, resolve, target};
+use super::reuse::{self, Made};
+use super::{ReconcileError, chart, cluster_error, make, options, render, resolve, target};
 use crate::context::{Context, Environment};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::mask;
@@ -23,11 +25,12 @@ pub(super) fn status(context: &Context, environment: &Environment) -> Result<Env
 
 /// The revision that a person names, or the one that is followed.
 async fn revision(
+    context: &Context,
     environment: &Environment,
     status: &EnvironmentStatus,
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
-    let Some(text) = at else { return resolve(environment, status).await };
+    let Some(text) = at else { return resolve(context, environment, status).await };
     // No reference of git holds a blank: what follows is a version of the chart, as the revisions of syncs have it.
     let (text, chart) = text.split_once(' ').map_or((text, None), |(text, chart)| (text, Some(chart)));
     let in_git = revision_in_git(environment, text).await?;
@@ -36,6 +39,20 @@ async fn revision(
         None => chart::in_force(environment, status)?,
     };
     Ok(in_git.with_chart(chart))
+}
+
+/// The revision of a sync that a person names, and what it applied where that is kept.
+async fn sync_of(
+    context: &Context,
+    environment: &Environment,
+    at: Option<&str>,
+) -> Result<Option<(Revision, Option<Rendered>)>, ReconcileError> {
+    let Some(id) = at.and_then(|text| text.parse::<TypedId>().ok()) else { return Ok(None) };
+    let name = environment.id.clone();
+    let Some(sync) = context.journal.ask(move |history| history.sync(&name, id)).await? else { return Ok(None) };
+    let before = context.wanted.last_rendered(&environment.id).0.and_then(|rendered| rendered.confidential);
+    let applied = reuse::applied(context, &environment.id, &sync.revision, &sync.content, before).await;
+    Ok(Some((sync.revision, applied)))
 }
 
 /// The same of git alone.
@@ -102,7 +119,7 @@ pub async fn diff(
     at: Option<&str>,
 ) -> Result<DiffAnswer, ReconcileError> {
     let status = status(context, environment)?;
-    let revision = revision(environment, &status, at).await?;
+    let revision = revision(context, environment, &status, at).await?;
     let rendered = render(context, environment, &revision).await?;
     diff_to(context, environment, revision, &rendered).await
 }
@@ -147,8 +164,17 @@ pub async fn manifests(
     at: Option<&str>,
 ) -> Result<ManifestsAnswer, ReconcileError> {
     let status = status(context, environment)?;
-    let revision = revision(environment, &status, at).await?;
-    let rendered = render(context, environment, &revision).await?;
+    let (revision, rendered, from) = match sync_of(context, environment, at).await? {
+        Some((revision, Some(rendered))) => (revision, rendered, RenderedFrom::Kept),
+        named => {
+            let revision = match named {
+                Some((revision, _)) => revision,
+                None => revision(context, environment, &status, at).await?,
+            };
+            let Made { rendered, from, .. } = make(context, environment, &revision).await?;
+            (revision, rendered, from)
+        }
+    };
     let documents: Vec<String> = rendered
         .all()
         .map(|manifest| {
@@ -157,7 +183,7 @@ pub async fn manifests(
             quarterdeck_core::yaml::write(&object)
         })
         .collect();
-    Ok(ManifestsAnswer { revision: Some(revision), yaml: documents.join("---\n") })
+    Ok(ManifestsAnswer { revision: Some(revision), rendered: Some(from), yaml: documents.join("---\n") })
 }
 
 /// A live object as YAML, secrets masked.

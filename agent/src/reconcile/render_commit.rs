@@ -1,57 +1,81 @@
-//! Rendering from a mirror: a commit shown to the renderers as a tree, off the runtime's threads.
+//! Rendering from a mirror: a commit shown to the renderers as a tree, off the runtime's threads. What was rendered before is used
+//! again where it fits.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::runtime::Handle;
-
+use super::reuse::{Asking, Found, Made, Told, digest_of};
 use crate::charts::ChartFiles;
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Environment};
 use crate::poll::Repository;
 use crate::renderers::ByProgram;
+use crate::renderers::programs::Program;
 use crate::sops::ConfiguredKeys;
 use crate::wanted::Inputs;
-use quarterdeck_core::render::built::BuildFailure;
+use quarterdeck_core::render::built::{BuildFailure, Built};
+use quarterdeck_core::render::chart::Chart;
+use quarterdeck_core::render::kept::noting::Noting;
+use quarterdeck_core::render::kustomize::Needs;
+use quarterdeck_core::render::programs::Programs;
 use quarterdeck_core::render::release::Release;
-use quarterdeck_core::render::{self, RenderError, Rendered};
+use quarterdeck_core::render::{self, RenderError};
 use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::Tree;
 use quarterdeck_core::variables::Variables;
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_kubernetes::Kinds;
 use quarterdeck_shared::application::RenderKind;
 use quarterdeck_shared::revision::Revision;
 
-/// Renders an environment's manifests of one commit.
+/// Renders an environment's manifests of one commit, or takes what was rendered before; the former in any case where it is asked
+/// for `anew`.
 pub(super) async fn render(
     context: &Context,
     environment: &Environment,
     commit: &CommitId,
     chart: Option<ChartFiles>,
-    kinds: Arc<Kinds>,
+    asking: Arc<Asking>,
     variables: Option<Variables>,
-) -> Result<Rendered, RenderError> {
-    let (mirror, commit, id, spec) =
-        (environment.repository.mirror(), commit.clone(), environment.id.clone(), environment.spec.clone());
-    let (renderers, scratch) = (context.renderers.clone(), context.scratch());
-    let (cluster, handle) = (environment.cluster.clone(), Handle::current());
+    anew: bool,
+) -> Result<Made, RenderError> {
+    let (commit, id, spec) = (commit.clone(), environment.id.clone(), environment.spec.clone());
+    let scratch = context.scratch();
     // What was decrypted before may be live still.
     let before = context.wanted.last_rendered(&id).0.and_then(|rendered| rendered.confidential);
     let span = tracing::Span::current();
     let rendered = tokio::task::spawn_blocking(move || {
         let _span = span.enter();
-        let scope = |group: &str, kind: &str| kinds.scope(group, kind);
+        let Found { same, by_others } = asking.find(before.as_deref());
+        let same = match same {
+            Some(outcome) if !anew => return outcome,
+            same => same.and_then(Result::ok).map(|made| made.rendered),
+        };
+        let (renderers, kinds) = (&asking.renderers, &asking.kinds);
+        let asked = RefCell::new(BTreeSet::new());
+        let scope = |group: &str, kind: &str| {
+            asked.borrow_mut().insert((group.to_owned(), kind.to_owned()));
+            kinds.scope(group, kind)
+        };
         let has_status = |group: &str, kind: &str| Some(kinds.get(group, kind)?.status);
-        let capabilities = || handle.block_on(cluster.capabilities(&kinds)).map_err(BuildFailure::new);
-        let commit = CommitTree { mirror, commit, bytes_max: MANIFEST_BYTES_MAX };
-        let layered = chart.as_ref().map(|chart| chart.over(&commit));
+        let served = Mutex::new(None);
+        let capabilities = || {
+            let capabilities = asking.ask_capabilities().map_err(BuildFailure::new)?;
+            *served.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest_of(&capabilities));
+            Ok(capabilities)
+        };
+        let commit = CommitTree { mirror: asking.mirror.clone(), commit, bytes_max: MANIFEST_BYTES_MAX };
+        let noting = Noting::new(&commit);
+        let layered = chart.as_ref().map(|chart| chart.over(&noting));
         let (tree, path, kind): (&dyn Tree, &str, RenderKind) = match &layered {
             Some(layered) => (layered, layered.folder, RenderKind::Helm),
-            None => (&commit, &spec.path, spec.render),
+            None => (&noting, &spec.path, spec.render),
         };
-        let keys = ConfiguredKeys::of(&spec, &renderers);
+        let keys = ConfiguredKeys::of(&spec, renderers);
         let tree = Decrypting::new(tree, &keys, before.as_deref());
+        let by_program = ByProgram { renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) };
+        let programs = Noted { programs: by_program, ran: RefCell::default() };
         let rendered = render::render(&render::Request {
             tree: &tree,
             path,
@@ -62,20 +86,59 @@ pub(super) async fn render(
             has_status: &has_status,
             variables: variables.as_ref(),
             release: &Release::new(&id.application, &spec, &capabilities),
-            programs: &ByProgram { renderers: &renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) },
+            programs: &programs,
         });
-        let (mut confidential, mut rendered) = (tree.finish(), rendered?);
+        let ran = programs.ran.into_inner();
+        let mut confidential = tree.finish();
         variables.iter().flat_map(Variables::secrets).for_each(|secret| confidential.keep(secret));
-        if !confidential.is_empty() {
-            rendered.hide(&Arc::new(confidential));
+        let rendered = rendered.map(|mut rendered| {
+            if !confidential.is_empty() {
+                rendered.hide(&Arc::new(confidential));
+            }
+            // What the chart is made of is said by its digest, and is in no commit.
+            rendered.inputs.retain(|path| chart.as_ref().is_none_or(|chart| !chart.holds(path)));
+            rendered
+        });
+        let capabilities = served.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let told = Told { kinds: asked.into_inner(), capabilities, programs: ran };
+        match asking.keep(noting.finish(), rendered, told) {
+            Err(error) if error.is_outage() => same.or(by_others).map(Made::kept).ok_or(error),
+            outcome => outcome,
         }
-        // What the chart is made of is said by its digest, and is in no commit.
-        rendered.inputs.retain(|path| chart.as_ref().is_none_or(|chart| !chart.holds(path)));
-        Ok(rendered)
     });
     match rendered.await {
         Ok(rendered) => rendered,
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
+}
+
+/// Programs, and which of them ran.
+struct Noted<'a> {
+    programs: ByProgram<'a>,
+    ran: RefCell<Vec<(String, String)>>,
+}
+
+impl Noted<'_> {
+    /// Before it runs: one that is exchanged meanwhile is another one from then on.
+    fn runs(&self, name: &str, program: Option<&Program>) {
+        let mut ran = self.ran.borrow_mut();
+        if let Some(identity) = program.and_then(Program::identity)
+            && !ran.iter().any(|(known, _)| known == name)
+        {
+            ran.push((name.to_owned(), identity));
+        }
+    }
+}
+
+impl Programs for Noted<'_> {
+    fn kustomize(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
+        self.runs("kustomize", self.programs.renderers.kustomize());
+        self.programs.kustomize(tree, folder, needs)
+    }
+
+    fn helm(&self, tree: &dyn Tree, chart: &Chart, release: &Release<'_>) -> Result<Built, BuildFailure> {
+        self.runs("helm", self.programs.renderers.helm());
+        self.programs.helm(tree, chart, release)
     }
 }
 

@@ -1,11 +1,16 @@
 //! Which renderers are on this machine: programs that turn files into manifests, found on the `PATH`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
+use sha2::{Digest as _, Sha256};
 
 /// Asking for a version takes a moment; a program on a network drive some.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
@@ -95,6 +100,12 @@ impl Program {
         }
     }
 
+    /// What tells it from another one, and from another version in its place; nothing where it is gone. Its version is not asked
+    /// for: that would start it. Blocks.
+    pub fn identity(&self) -> Option<String> {
+        identity(&self.path)
+    }
+
     /// Asks the program for its version: `v5.5.0`. Blocks for as long as the program takes, 10 s at most.
     ///
     /// # Errors
@@ -112,6 +123,38 @@ impl Program {
         let output = program::run(command, b"", LIMITS).and_then(Finished::successful)?;
         Ok(version_in(&String::from_utf8_lossy(&output.stdout)))
     }
+}
+
+/// What tells the content of a file from any other: its digest. A file that looks as before is not read again. What a pod mounts has
+/// another number and other times after each restart, and a program of a reproducible image has the times of no day.
+pub(crate) fn identity(path: &Path) -> Option<String> {
+    static KNOWN: Mutex<BTreeMap<PathBuf, (Looks, String)>> = Mutex::new(BTreeMap::new());
+    let file = std::fs::metadata(path).ok()?;
+    let times = (file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec());
+    let looks = (file.dev(), file.ino(), file.size(), times);
+    // A few paths: the programs, and the files of age keys that the configuration names.
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, digest)) = known().get(path).filter(|(before, _)| *before == looks) {
+        return Some(digest.clone());
+    }
+    let digest = digest(path).ok()?;
+    known().insert(path.to_owned(), (looks, digest.clone()));
+    Some(digest)
+}
+
+/// Device, number, size and times of a file.
+type Looks = (u64, u64, u64, (i64, i64, i64, i64));
+
+fn digest(path: &Path) -> io::Result<String> {
+    let (mut file, mut part) = (std::fs::File::open(path)?, vec![0; 64 << 10]);
+    let mut digest = Sha256::new();
+    loop {
+        match file.read(&mut part)? {
+            0 => break,
+            read => digest.update(&part[..read]),
+        }
+    }
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The version in what a program prints, of kustomize for `kubectl`: `v5.5.0`, `{Version:kustomize/v4.1.3 …}`,
@@ -159,6 +202,23 @@ mod tests {
         assert_eq!(kinds, [ProgramKind::Kustomize, ProgramKind::Helm, ProgramKind::Sops].map(Some));
         assert!(Renderers::find(None).programs.is_empty());
         assert!(Renderers::find(Some(OsStr::new("relative:"))).programs.is_empty());
+    }
+
+    #[test]
+    fn a_program_is_told_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("helm");
+        let program = Program { kind: ProgramKind::Helm, path: path.clone() };
+        assert_eq!(program.identity(), None);
+        std::fs::write(&path, "v3.18.1").unwrap();
+        let first = program.identity();
+        let times = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::write(&path, "v3.18.2").unwrap();
+        std::fs::File::open(&path).unwrap().set_modified(times).unwrap();
+        assert!(program.identity().is_some_and(|second| Some(second) != first), "of the same size and time");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "v3.18.1").unwrap();
+        assert_eq!(program.identity(), first, "another file with the same content is the same program");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::application::{ApplicationName, EnvironmentId, SbomFormat};
 use crate::change::{Action, Plan};
 use crate::resource::ResourceRef;
 use crate::revision::{CommitId, Revision};
+use crate::snapshot::RenderedFrom;
 use crate::status::Health;
 
 /// The answer of [`DIFF`](crate::routes::DIFF): the plan, and both sides of what differs as YAML, secrets masked.
@@ -41,6 +42,9 @@ pub struct ManifestsAnswer {
     /// What was rendered; absent for a live object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
+    /// Where they came from; absent for a live object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<RenderedFrom>,
     /// Documents, in the order in which they are applied.
     pub yaml: String,
 }

@@ -10,10 +10,12 @@ use crate::status::{Health, Phase, SyncStatus};
 
 mod held;
 mod progress;
+mod rendered;
 mod unseen;
 
 pub use self::held::{Hold, Pending, Pin};
 pub use self::progress::{Awaited, AwaitedHook, Progress};
+pub use self::rendered::RenderedFrom;
 pub use self::unseen::{Cover, Known, Unseen};
 
 /// An environment as it is now.
@@ -74,6 +76,9 @@ pub struct EnvironmentStatus {
     /// Objects that its manifests name.
     #[serde(default)]
     pub resources: u32,
+    /// Where its manifests came from when it was last looked at; absent before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<RenderedFrom>,
     /// Where it comes from and goes to, for people.
     pub spec: SpecSummary,
 }

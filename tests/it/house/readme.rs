@@ -73,6 +73,7 @@ const WHOLE: &[&str] = &[
     "life::pull_secrets",
     "life::queued",
     "life::quiet",
+    "life::rendered",
     "life::scanned",
     "life::secrets",
     "life::signed",

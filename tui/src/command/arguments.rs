@@ -68,7 +68,8 @@ pub(super) fn run_id(text: &str) -> Result<TypedId, InvalidId> {
 /// At which revision.
 #[derive(Debug, clap::Args)]
 pub struct At {
-    /// A commit, branch, tag or merge request (merge-request-7) of the deploy repository, instead of what git says now.
+    /// A commit, branch, tag or merge request (merge-request-7) of the deploy repository, instead of what git says now; for
+    /// `manifests` also the number of a sync.
     #[arg(long, value_name = "REF")]
     pub revision: Option<String>,
 }

@@ -11,7 +11,7 @@ use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::id::SyncId;
 use quarterdeck_shared::protocol::{Accepted, WatchRecord};
 use quarterdeck_shared::revision::CommitId;
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, Progress, RunId, RunStatus, Unseen};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Key, Object, Progress, RenderedFrom, RunId, RunStatus, Unseen};
 use quarterdeck_shared::status::{Health, Phase};
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -115,6 +115,10 @@ fn judge_health(environment: &EnvironmentStatus, after_sync: Option<SyncId>, com
     let done = match &sync.part {
         Some(part) => format!("{} and {}", part.applied(&sync.revision), environment.health),
         None => format!("{} at {}", environment.health, sync.revision.short()),
+    };
+    let done = match environment.rendered {
+        Some(RenderedFrom::Kept) => format!("{done}, from the manifests kept of an earlier render"),
+        _ => done,
     };
     match environment.health {
         Health::Healthy | Health::Suspended => Judgement::Good(done),

@@ -52,6 +52,7 @@ fn reply(ask: crate::effect::Ask) -> Answer {
             let yaml = fixture::diff().objects[0].desired.clone().expect("the first one is in git");
             Answer::Text(Box::new(text::document(quarterdeck_shared::protocol::ManifestsAnswer {
                 revision: None,
+                rendered: None,
                 yaml,
             })))
         }

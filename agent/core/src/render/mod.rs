@@ -32,6 +32,7 @@ pub mod built;
 pub mod programs;
 
 pub mod images;
+pub mod kept;
 pub mod scope;
 
 use std::borrow::Cow;
@@ -45,8 +46,9 @@ use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
 
 use crate::hooks::Hook;
+use crate::render::chart::ChartError;
 use crate::render::helm::HelmError;
-use crate::render::kustomize::KustomizeError;
+use crate::render::kustomize::{KustomizationError, KustomizeError};
 use crate::render::plain::Plain;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
@@ -265,6 +267,9 @@ pub enum RenderError {
         /// The file.
         path: String,
     },
+    /// The same files failed before, and nothing that has a say is otherwise now.
+    #[error(transparent)]
+    Again(Box<kept::Failed>),
 }
 
 impl Hint for RenderError {
@@ -292,6 +297,7 @@ impl Hint for RenderError {
             Self::TooManyLinks { .. } => "begin at a smaller folder",
             Self::Submodule { .. } => "move it out of the folder of the manifests",
             Self::LargeFileStorage { .. } => "keep manifests in git itself",
+            Self::Again(failed) => return failed.hint(),
         }
         .into()
     }
@@ -306,6 +312,34 @@ pub fn render(request: &Request<'_>) -> Result<Rendered, RenderError> {
 }
 
 impl RenderError {
+    /// Whether the repository or the program was unavailable: what was kept of an earlier render is good then.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Read { .. } => true,
+            Self::Kustomize { source: KustomizeError::Build(failure), .. } => failure.is_outage(),
+            Self::Kustomize { source: KustomizeError::Kustomization(error), .. } => {
+                matches!(error, KustomizationError::Read { .. })
+            }
+            Self::Helm { source, .. } => match &**source {
+                HelmError::Build(failure) => failure.is_outage(),
+                HelmError::Chart(error) => matches!(error, ChartError::Read { .. }),
+                HelmError::Output(_) | HelmError::TooManyHooks { .. } | HelmError::Changes { .. } => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether the next try comes to the same while nothing that is known to have a say changes. Keys are not known, and what a
+    /// chart makes up is another thing each time, and may once be the same.
+    pub fn is_lasting(&self) -> bool {
+        let changes = |source: &HelmError| matches!(source, HelmError::Changes { .. });
+        match self {
+            Self::Decrypt { .. } => false,
+            Self::Helm { source, .. } if changes(source) => false,
+            other => !other.is_outage(),
+        }
+    }
+
     /// Where a file stays encrypted, that is what failed, and not whatever read it.
     fn of_its_file(self) -> Self {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&self);

@@ -203,6 +203,16 @@ fn definition(group: &str, kind: &str, object: &Value) -> Option<Definition> {
     Some(Definition { of, scope, has_status })
 }
 
+/// The kinds that manifests define, as [`Request::scope`] and [`Request::has_status`] would say it: group, kind, scope, status.
+pub fn definitions(manifests: &[Manifest]) -> impl Iterator<Item = (String, String, Scope, bool)> {
+    let defining = manifests.iter().filter(|manifest| manifest.defines.is_some());
+    defining.filter_map(|manifest| {
+        let ResourceRef { group, kind, .. } = &manifest.resource;
+        let Definition { of, scope, has_status } = definition(group, kind, &manifest.object.value())?;
+        Some((of.0, of.1, scope, has_status))
+    })
+}
+
 /// What the API server writes, and what an export of a live object therefore holds. Sent back, these are a conflict (resourceVersion,
 /// uid) or refused (managedFields); a status is ignored where it is a subresource, and is dropped before.
 fn drop_what_servers_write(object: &mut Map<String, Value>) {

@@ -12,7 +12,7 @@ const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  na
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: other}\n";
 
 /// Nobody runs programs here.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Programs for Nobody {
     fn kustomize(&self, _: &dyn Tree, folder: &str, _: &kustomize::Needs) -> Result<Built, BuildFailure> {

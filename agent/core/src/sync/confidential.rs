@@ -24,6 +24,8 @@ const LINE_MIN: usize = 16;
 #[derive(Default)]
 pub struct Confidential {
     values: BTreeSet<String>,
+    /// Those that only Secrets have.
+    quoted: BTreeSet<String>,
     within: SecretScrubber,
     /// Those above, and those that only Secrets have: what others say may quote any.
     in_messages: SecretScrubber,
@@ -50,11 +52,14 @@ impl Confidential {
             return;
         }
         lines(value).for_each(|line| self.within.keep(line));
-        self.keep_in_messages(value);
+        lines(value).for_each(|line| self.in_messages.keep(line));
     }
 
     /// Remembers a value that objects have where it is shown anyway to nobody, in the data of a Secret.
     pub fn keep_in_messages(&mut self, value: &str) {
+        if self.quoted.len() < VALUES_MAX && !self.values.contains(value) {
+            self.quoted.insert(value.to_owned());
+        }
         lines(value).for_each(|line| self.in_messages.keep(line));
     }
 
@@ -66,6 +71,11 @@ impl Confidential {
             self.values.iter().for_each(|value| again.keep(value));
         }
         again
+    }
+
+    /// The values, and those that only messages are kept free of: for who seals them, and for nobody else.
+    pub(crate) fn all(&self) -> (impl Iterator<Item = &str>, impl Iterator<Item = &str>) {
+        (self.values.iter().map(String::as_str), self.quoted.iter().map(String::as_str))
     }
 
     /// Whether there is none.

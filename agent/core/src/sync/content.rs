@@ -74,6 +74,14 @@ impl Content {
         }
     }
 
+    /// Whether what [`Content::json`] says can be read back: its collections are not too deep in one another.
+    pub(crate) fn is_flat(&self) -> bool {
+        match &self.0 {
+            Form::Tree(object) => object.as_object().is_some_and(is_flat),
+            Form::Packed { .. } => true,
+        }
+    }
+
     /// As it is sent.
     pub fn json(&self) -> Cow<'_, [u8]> {
         match &self.0 {

@@ -124,6 +124,7 @@ mod tests {
             last_sync: None,
             drifted: 0,
             resources: 0,
+            rendered: None,
             spec: SpecSummary::default(),
         }
     }

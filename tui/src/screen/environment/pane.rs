@@ -2,7 +2,9 @@
 //! why it is as it is.
 
 use quarterdeck_shared::error::hint_line;
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, Pending, PodStatus, Progress, ResourceStatus, Unseen};
+use quarterdeck_shared::snapshot::{
+    EnvironmentStatus, Object, Pending, PodStatus, Progress, RenderedFrom, ResourceStatus, Unseen,
+};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -176,6 +178,9 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     let code = application.and_then(|application| application.code.as_deref());
     page.fact("code", code.unwrap_or_default(), Tone::Plain);
     page.fact("manifests", format!("{} {}", spec.repository, spec.path).trim(), Tone::Plain);
+    let rendered = environment.rendered.map(RenderedFrom::describe).unwrap_or_default();
+    let tone = if environment.rendered == Some(RenderedFrom::Kept) { Tone::Warning } else { Tone::Plain };
+    page.fact("rendered", rendered, tone);
     page.fact("follows", &spec.chart, Tone::Plain);
 }
 

@@ -146,6 +146,7 @@ fn answer(ask: Option<Ask>) -> Answer {
         Some(Ask::Manifests(..) | Ask::Object(..)) => {
             Answer::Text(Box::new(text::document(quarterdeck_shared::protocol::ManifestsAnswer {
                 revision: None,
+                rendered: None,
                 yaml: "a: 1\nb: \x1b[2J\n".repeat(40),
             })))
         }

@@ -1,0 +1,66 @@
+//! Stands in for the program `kustomize`: `kustomize build` prints the manifests beside a kustomization, in the order of their names,
+//! and fails where one of them is called `broken.yaml`. It reads no kustomization; the real tier has the real one. How often it
+//! was started is in a file beside it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+const SCRIPT: &str = r##"#!/bin/sh
+echo "$1" >>"${0%/*}/kustomize-starts"
+case "$1" in
+version) echo "v5.5.0" ;;
+build)
+    if [ -e "$2/broken.yaml" ]; then
+        echo "accumulating resources: broken.yaml is broken" >&2
+        exit 1
+    fi
+    for file in "$2"/*.yaml; do
+        case "$file" in
+        */kustomization.yaml) ;;
+        *) echo "---"; cat "$file" ;;
+        esac
+    done
+    ;;
+*) echo "the stand-in does not know kustomize $1" >&2; exit 1 ;;
+esac
+"##;
+
+/// Puts it beside the stand-in for helm, which is put there as well; the `PATH` on which both are found first.
+///
+/// # Errors
+/// Where they cannot be written.
+pub fn install(folder: &Path) -> std::io::Result<PathBuf> {
+    let path = crate::helm::install(folder)?;
+    write(folder, SCRIPT)?;
+    Ok(path)
+}
+
+/// Puts another version of it in its place, which prints the same.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn upgrade(folder: &Path) -> std::io::Result<()> {
+    std::fs::remove_file(folder.join("programs/kustomize"))?;
+    write(folder, &SCRIPT.replace("v5.5.0", "v5.6.0 of a later day"))
+}
+
+/// Puts what cannot be started in its place and in that of helm: one that is removed may leave another one on the machine.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn take_away(folder: &Path) -> std::io::Result<()> {
+    ["kustomize", "helm"]
+        .iter()
+        .try_for_each(|name| std::fs::write(folder.join("programs").join(name), "#!/of/no/program\n"))
+}
+
+fn write(folder: &Path, script: &str) -> std::io::Result<()> {
+    let program = folder.join("programs/kustomize");
+    std::fs::write(&program, script)?;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))
+}
+
+/// How often the one of this folder was started.
+pub fn starts(folder: &Path) -> usize {
+    std::fs::read_to_string(folder.join("programs/kustomize-starts")).map_or(0, |starts| starts.lines().count())
+}
