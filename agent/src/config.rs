@@ -15,6 +15,7 @@ mod helm;
 pub mod locate;
 pub mod places;
 mod pull_secret;
+mod revision;
 mod scan;
 mod sign;
 mod sops;

@@ -105,7 +105,8 @@ impl FromStr for ChartRelease {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Revision {
-    /// The branch or tag that was resolved, without `refs/…/`; `pin` for a pinned commit.
+    /// The branch or tag that was resolved, without `refs/…/`; `pin` for a pinned commit, `commit` for one that the
+    /// configuration names.
     pub reference: String,
     /// What it resolved to.
     pub commit: CommitId,
@@ -116,6 +117,9 @@ pub struct Revision {
 impl Revision {
     /// The name of `reference` where a person pinned a commit.
     pub const PIN: &'static str = "pin";
+
+    /// The name of `reference` where the configuration names a commit.
+    pub const COMMIT: &'static str = "commit";
 
     /// A revision of a named reference.
     pub fn new(reference: impl Into<String>, commit: CommitId) -> Self {

@@ -56,6 +56,7 @@ mod pull_secrets;
 mod queued;
 mod quiet;
 mod refused;
+mod revisions;
 mod scanned;
 mod secrets;
 mod signed;

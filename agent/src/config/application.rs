@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks, ImageSpec,
+    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Forks, ImageSpec,
     PromoteBy, PromotePolicy, RenderKind, SignSpec, SyncPolicy,
 };
 use serde::Deserialize;
@@ -22,7 +22,7 @@ use super::sops::SopsConfig;
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
 use super::variables::WrittenVariables;
-use super::{BuilderKind, Config};
+use super::{BuilderKind, Config, revision};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
 use quarterdeck_git::url::RepositoryUrl;
@@ -53,6 +53,9 @@ pub(super) struct WrittenEnvironment {
     pub(super) repository: String,
     pub(super) branch: Option<String>,
     pub(super) tag: Option<String>,
+    pub(super) tag_pattern: Option<String>,
+    pub(super) semver: Option<String>,
+    pub(super) commit: Option<String>,
     #[serde(default)]
     pub(super) path: String,
     #[serde(default)]
@@ -108,11 +111,12 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
 
 fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> EnvironmentSpec {
     sign::anchor_keys(&mut written.promote, base);
-    let WrittenEnvironment { name, repository, branch, tag, path, render, helm, cluster, namespace, .. } = written;
+    let follow = revision::read(&written);
+    let WrittenEnvironment { name, repository, path, render, helm, cluster, namespace, .. } = written;
     EnvironmentSpec {
         name,
         repository,
-        follow: tag.map(Follow::Tag).or(branch.map(Follow::Branch)).unwrap_or_default(),
+        follow,
         path,
         render,
         helm: helm.read(base),
@@ -179,7 +183,7 @@ pub(super) fn check_one(written: &Written, config: &Config, base: &Path, say: &m
         name: &environment.name,
         promotes: environment.promote.by != PromoteBy::None,
         has_digest: matches!(environment.promote.by, PromoteBy::TagAndDigest | PromoteBy::Digest),
-        is_tag: environment.tag.is_some(),
+        followed: revision::fixed(environment),
     });
     follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), say);
 }
@@ -299,23 +303,14 @@ fn check_environments(
             let place: Vec<Step> = below.into_iter().chain(keys.iter().map(|key| Step::Key(key))).collect();
             say(&place, message);
         };
-        let WrittenEnvironment { name, repository, branch, tag, path, cluster, namespace, promote, .. } = environment;
+        let WrittenEnvironment { name, repository, path, cluster, namespace, promote, .. } = environment;
         if !names.insert(name) {
             say(&["name"], format!("environment {}/{name} is defined twice: choose another name", written.name));
         }
         if let Err(error) = RepositoryUrl::parse(repository, base) {
             say(&["repository"], error.to_string());
         }
-        if branch.is_some() && tag.is_some() {
-            say(&["tag"], "either a branch or a tag is deployed: leave out one".to_owned());
-        }
-        if tag.is_some() && !written.image.is_empty() && promote.by != PromoteBy::None {
-            say(
-                &["tag"],
-                "a promotion is a commit on a branch, and a tag is deployed here: name a branch, or set promote.by = \"none\""
-                    .to_owned(),
-            );
-        }
+        revision::check(environment, !written.image.is_empty(), &mut say);
         if escapes(path) {
             say(&["path"], format!("the path {path:?} must be a folder inside the repository"));
         }

@@ -87,12 +87,11 @@ pub(super) async fn named(
     }
 }
 
-pub(super) async fn head(environment: &Environment) -> Result<CommitId, ReconcileError> {
-    let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = target::followed(environment);
-    let what = target.to_string();
-    let commit = environment.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
-    commit.map_err(|source| ReconcileError::Resolve { what, source })
+/// What is followed is at, whatever is pinned.
+pub(super) async fn head(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
+    let asked = target::followed(environment, status).await?;
+    let name = asked.name.clone();
+    Ok(Revision::new(name, target::commit(environment, asked).await?))
 }
 
 /// What a sync to a revision would do, with both sides of what differs.
@@ -173,8 +172,12 @@ pub async fn object(
 }
 
 /// Commits of the deploy branch that touched the environment's folder, newest first.
-pub async fn commits(environment: &Environment, limit: usize) -> Result<Vec<CommitAnswer>, ReconcileError> {
-    let head = head(environment).await?;
+pub async fn commits(
+    context: &Context,
+    environment: &Environment,
+    limit: usize,
+) -> Result<Vec<CommitAnswer>, ReconcileError> {
+    let head = head(environment, &status(context, environment)?).await?.commit;
     let path = environment.spec.path.clone();
     let log = environment
         .repository

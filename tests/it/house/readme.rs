@@ -70,6 +70,7 @@ const WHOLE: &[&str] = &[
     "life::pull_secrets",
     "life::queued",
     "life::quiet",
+    "life::revisions",
     "life::scanned",
     "life::secrets",
     "life::signed",

@@ -33,6 +33,10 @@ pub struct Environment {
     pub(super) branch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) semver: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) commit: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) path: String,
     #[serde(skip_serializing_if = "Option::is_none")]

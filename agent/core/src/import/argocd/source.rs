@@ -1,5 +1,6 @@
 //! Where an Application has its manifests, and what renders them.
 
+use quarterdeck_shared::revision::CommitId;
 use serde_json::{Map, Value};
 
 use super::super::Around;
@@ -7,6 +8,7 @@ use super::super::draft::{self, Chart, Environment, Helm};
 use super::super::fields::Fields;
 use super::parameters;
 use super::text;
+use crate::follow::revision::WantedTag;
 use crate::tree::paths::join;
 
 /// Reads the source, or the sources; whether the environment is whole with it. Why not was said.
@@ -110,19 +112,22 @@ fn of_registry(
     }
 }
 
-/// What is followed: a branch or a tag. Whether one is.
+/// What is followed: a branch, a tag, a range of versions or a commit. Whether it can be.
 fn follow(fields: &mut Fields<'_>, field: &str, revision: Option<&str>, environment: &mut Environment) -> bool {
     let Some(revision) = revision.filter(|revision| *revision != "HEAD") else { return true };
     let is_commit = revision.len() >= 7 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_commit {
-        fields.not(field, "commits are not supported: name a branch or a tag, and pin the commit with `qd rollback`");
+    if revision.parse::<CommitId>().is_ok() {
+        environment.commit = Some(revision.to_owned());
+    } else if is_commit {
+        fields.not(field, format!("the first digits of a commit are not enough: write the whole id of {revision}"));
         return false;
-    }
-    if revision.contains(['*', '<', '>', '^', '~', ' ']) {
-        fields.not(field, "version ranges are not supported: name a branch or a tag");
-        return false;
-    }
-    if let Some(branch) = revision.strip_prefix("refs/heads/") {
+    } else if revision.contains(['*', '<', '>', '^', '~', ' ', '|', ',']) {
+        if let Err(error) = WantedTag::in_range(revision) {
+            fields.not(field, error.to_string());
+            return false;
+        }
+        environment.semver = Some(revision.to_owned());
+    } else if let Some(branch) = revision.strip_prefix("refs/heads/") {
         environment.branch = Some(branch.to_owned());
     } else if let Some(tag) = revision.strip_prefix("refs/tags/") {
         environment.tag = Some(tag.to_owned());

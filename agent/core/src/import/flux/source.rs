@@ -1,11 +1,13 @@
 //! Where Flux has things from.
 
+use quarterdeck_shared::revision::CommitId;
 use serde_json::Value;
 
 use super::super::draft::{Chart, Environment};
 use super::super::fields::Fields;
 use super::super::{Document, Imported, Outcome};
 use super::REASONS;
+use crate::follow::revision::WantedTag;
 
 /// Says what of a source is done otherwise, or not.
 pub(super) fn told(document: &Document, imported: &mut Imported) {
@@ -46,12 +48,29 @@ pub(super) fn git(fields: &mut Fields<'_>, source: &Value, environment: &mut Env
         return false;
     };
     address.clone_into(&mut environment.repository);
-    if text("/spec/ref/commit").is_some() || text("/spec/ref/semver").is_some() || text("/spec/ref/name").is_some() {
-        fields.not("spec.sourceRef", "commits, ranges and refs are not supported: name a branch or a tag");
-        return false;
-    }
-    environment.tag = text("/spec/ref/tag").map(str::to_owned);
-    if environment.tag.is_none() {
+    // In the order in which Flux looks at them.
+    if let Some(commit) = text("/spec/ref/commit") {
+        environment.commit = Some(commit.to_owned());
+        if let Err(error) = commit.parse::<CommitId>() {
+            fields.not("spec.sourceRef", error.to_string());
+            return false;
+        }
+    } else if let Some(name) = text("/spec/ref/name") {
+        let named = (name.strip_prefix("refs/heads/"), name.strip_prefix("refs/tags/"));
+        (environment.branch, environment.tag) = (named.0.map(str::to_owned), named.1.map(str::to_owned));
+        if named == (None, None) {
+            fields.not("spec.sourceRef", format!("{name} is neither a branch nor a tag"));
+            return false;
+        }
+    } else if let Some(range) = text("/spec/ref/semver") {
+        environment.semver = Some(range.to_owned());
+        if let Err(error) = WantedTag::in_range(range) {
+            fields.not("spec.sourceRef", error.to_string());
+            return false;
+        }
+    } else if let Some(tag) = text("/spec/ref/tag") {
+        environment.tag = Some(tag.to_owned());
+    } else {
         environment.branch = text("/spec/ref/branch").map(str::to_owned);
     }
     true
