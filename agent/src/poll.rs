@@ -1,4 +1,5 @@
-//! Polling: one loop a repository, however many applications use it.
+//! Polling: one loop a repository, however many applications use it. An artifact of a registry is a repository too, of which the
+//! registry is asked ([`crate::artifacts`]).
 //!
 //! Each turn asks the remote for its refs, once; only where they are others than before is anything fetched, and only where
 //! tags are news is it asked again: until two listings agree. Where the repository itself says that a push is complete, one
@@ -12,17 +13,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use quarterdeck_shared::application::ArtifactSpec;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{Object, RepositoryStatus};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::artifacts::{ArtifactError, ArtifactSource, Looked};
 use crate::config::Config;
+use crate::images::Images;
 use crate::journal::Journal;
 use crate::journal::fact::Fact;
 use crate::worker::jitter;
 use quarterdeck_core::backoff::doubled;
-use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::mirror::{DESCRIPTION, Mirror};
 use quarterdeck_git::url::{RepositoryUrl, UrlError};
 use quarterdeck_git::{GitError, GitErrorKind, RefSnapshot, Remote};
 use quarterdeck_shared::error::{Failure, chain};
@@ -30,6 +35,9 @@ use tracing::Instrument as _;
 
 /// A remote that is away is asked at least this often: what was broken overnight is back within minutes.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+/// The first wait after a registry failed; an interval that is shorter counts instead.
+const BACKOFF_FIRST: Duration = Duration::from_secs(10);
 
 /// A remote that refused our credentials is asked this seldom. GitLab bans an address after 30 refusals in 3 minutes,
 /// older ones after 10 in one.
@@ -47,6 +55,8 @@ pub struct Repository {
     /// Its mirror in the data directory. Its calls block: see [`Repository::work`]. Another one where the configuration
     /// says that the remote is reached otherwise.
     mirror: Mutex<Arc<Mirror>>,
+    /// The artifact whose files the mirror has, where it mirrors no repository.
+    artifact: Option<ArtifactSource>,
     address: String,
     interval: watch::Sender<Duration>,
     refs: watch::Sender<Option<Arc<RefSnapshot>>>,
@@ -61,6 +71,8 @@ pub struct Repository {
 pub struct Trouble {
     /// In one line.
     pub reason: String,
+    /// What to do, where that is known.
+    pub hint: String,
     /// The last poll that was answered; nothing where none was yet.
     pub last_seen: Option<Timestamp>,
 }
@@ -83,6 +95,11 @@ impl Repository {
             *now = trouble;
             is_news
         });
+    }
+
+    /// The artifact of a registry, where it is one.
+    pub fn artifact(&self) -> Option<&ArtifactSource> {
+        self.artifact.as_ref()
     }
 
     /// The address without secrets.
@@ -126,16 +143,92 @@ impl Repository {
     /// Polls as this configuration says. Whoever works with the repository goes on: what it began ends as it began, and
     /// what it begins next takes the new way.
     fn configure(&self, remote: Remote, interval: Duration) -> Result<(), GitError> {
-        let is_news = self.interval.send_if_modified(|before| std::mem::replace(before, interval) != interval);
+        self.asked_every(interval);
         let mut mirror = self.mirror.lock().unwrap_or_else(PoisonError::into_inner);
         let is_elsewhere = *mirror.remote() != remote;
         if is_elsewhere {
             *mirror = Arc::new(mirror.reached_by(remote)?);
         }
-        if is_news || is_elsewhere {
+        if is_elsewhere {
             self.wake();
         }
         Ok(())
+    }
+
+    fn asked_every(&self, interval: Duration) {
+        if self.interval.send_if_modified(|before| std::mem::replace(before, interval) != interval) {
+            self.wake();
+        }
+    }
+
+    fn new(address: String, mirror: Arc<Mirror>, artifact: Option<ArtifactSource>, interval: Duration) -> Self {
+        // What an earlier life of the agent kept of an artifact is all that there is while its registry is unreachable.
+        let known = artifact.as_ref().and_then(|artifact| artifact.known().map(Arc::new));
+        Self {
+            address,
+            mirror: Mutex::new(mirror),
+            artifact,
+            interval: watch::Sender::new(interval),
+            refs: watch::Sender::new(known),
+            trouble: watch::Sender::new(None),
+            wake: Notify::new(),
+            received: Notify::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Begins to poll it.
+    fn begin(self: &Arc<Self>, journal: &Journal) {
+        let span = tracing::error_span!("repository", repository = self.address());
+        tokio::spawn(poll(self.clone(), journal.clone()).instrument(span));
+    }
+
+    /// Waits until another login, authority or way to its registry is configured; forever where it is not one of a registry.
+    async fn other_images(&self, images: &mut Option<watch::Receiver<Arc<Images>>>) {
+        if let Some(images) = images
+            && images.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+/// Why a poll was not answered.
+enum Unanswered {
+    Git(GitError),
+    Artifact(ArtifactError),
+}
+
+impl Unanswered {
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Git(error) => Failure::of(error),
+            Self::Artifact(error) => Failure::of(error),
+        }
+    }
+
+    /// How long to wait after a number of failures in a row.
+    fn backoff(&self, failures: u32, interval: Duration) -> Duration {
+        match self {
+            Self::Git(error) => backoff(error, failures, interval),
+            Self::Artifact(error) => match error.retry_after() {
+                Some(wait) => wait,
+                None if error.is_refusal() && failures > 3 => jitter(REFUSED),
+                None => jitter(doubled(interval.min(BACKOFF_FIRST), failures - 1, BACKOFF_MAX.max(interval))),
+            },
+        }
+    }
+
+    /// Whether the registry asked to be left alone, whoever asks.
+    fn is_pause(&self) -> bool {
+        matches!(self, Self::Artifact(error) if error.retry_after().is_some())
+    }
+}
+
+impl From<GitError> for Unanswered {
+    fn from(error: GitError) -> Self {
+        Self::Git(error)
     }
 }
 
@@ -169,19 +262,46 @@ impl Repositories {
             repository.stop.cancel();
         }
         let dir: PathBuf = data_dir.join("mirrors").join(remote.url.mirror_name());
-        let repository = Arc::new(Repository {
-            address: remote.url.to_string(),
-            mirror: Mutex::new(Arc::new(Mirror::open_or_init(dir, remote)?)),
-            interval: watch::Sender::new(interval),
-            refs: watch::Sender::new(None),
-            trouble: watch::Sender::new(None),
-            wake: Notify::new(),
-            received: Notify::new(),
-            stop: CancellationToken::new(),
-        });
+        let address = remote.url.to_string();
+        let mirror = Mirror::open_or_init(dir, remote)?;
+        let repository = Arc::new(Repository::new(address, Arc::new(mirror), None, interval));
         by_key.insert(key, repository.clone());
-        let span = tracing::error_span!("repository", repository = repository.address());
-        tokio::spawn(poll(repository.clone(), journal.clone()).instrument(span));
+        repository.begin(journal);
+        Ok(repository)
+    }
+
+    /// The repository that has the files of an artifact; its registry begins to be asked with the first who asks.
+    ///
+    /// # Errors
+    /// Where its mirror cannot be opened.
+    pub fn get_artifact(
+        &self,
+        spec: &ArtifactSpec,
+        config: &Config,
+        data_dir: &Path,
+        images: &watch::Sender<Arc<Images>>,
+        journal: &Journal,
+    ) -> Result<Arc<Repository>, ArtifactError> {
+        // No repository has such a key. All of it decides: what one key signed says nothing of another's.
+        let key = format!("artifact {spec:?}");
+        let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(repository) = by_key.get(&key) {
+            return Ok(repository.clone());
+        }
+        let digest: String = Sha256::digest(&key).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let dir = data_dir.join("mirrors").join(format!("artifact-{digest}"));
+        // Nothing is fetched from there.
+        let here = dir.display().to_string();
+        let remote = RepositoryUrl::parse(&here, data_dir).and_then(|url| Remote::new(url, &[], data_dir));
+        let mirror = Mirror::open_or_init(&dir, remote.map_err(|error| bad_address(&here, &error))?)?;
+        let address = spec.describe();
+        // For whoever looks into the folder.
+        let _ = std::fs::write(dir.join(DESCRIPTION), format!("{address}\n"));
+        let artifact = ArtifactSource::new(spec, &mirror, images.subscribe())?;
+        let interval = config.agent.image_interval.0;
+        let repository = Arc::new(Repository::new(address, Arc::new(mirror), Some(artifact), interval));
+        by_key.insert(key, repository.clone());
+        repository.begin(journal);
         Ok(repository)
     }
 
@@ -196,6 +316,10 @@ impl Repositories {
         *self.merge_requests.lock().unwrap_or_else(PoisonError::into_inner) =
             built.chain(planned).map(|url| url.key().to_owned()).collect();
         for repository in self.all() {
+            if repository.artifact.is_some() {
+                repository.asked_every(config.agent.image_interval.0);
+                continue;
+            }
             let url = repository.mirror().remote().url.clone();
             let configured = self
                 .reached(url, config, base)
@@ -228,6 +352,8 @@ impl Repositories {
             }
             keep
         });
+        // Another key of an artifact may have the same name.
+        gone.retain(|address| !used.iter().any(|other| other.address == *address));
         gone
     }
 
@@ -261,10 +387,14 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         hint: String::new(),
         failures: 0,
     };
-    let mut whole = false;
+    let (mut whole, mut images) = (false, repository.artifact.as_ref().map(ArtifactSource::images));
     loop {
-        let answer = turn(&repository, whole).await;
+        let answer = match &repository.artifact {
+            Some(artifact) => look(&repository, artifact).await,
+            None => turn(&repository, whole).await.map_err(Unanswered::Git),
+        };
         let now = Timestamp::now();
+        let is_pause = answer.as_ref().is_err_and(Unanswered::is_pause);
         let wait = match answer {
             Ok(Listed { refs, passed_by, renewed, .. }) => {
                 repository.is_in(None);
@@ -290,15 +420,16 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
             }
             Err(_) if repository.stop.is_cancelled() => return,
             Err(error) => {
-                let Failure { message, hint } = Failure::of(&error);
-                repository.is_in(Some(Trouble { reason: message.clone(), last_seen: status.polled }));
+                let Failure { message, hint } = error.failure();
+                let trouble = Trouble { reason: message.clone(), hint: hint.clone(), last_seen: status.polled };
+                repository.is_in(Some(trouble));
                 status.failures += 1;
                 if status.error.as_ref() != Some(&message) {
                     tracing::warn!(repository = %repository.address, error = %message, %hint, "poll failed");
                     tell_connection(&journal, &repository, Some(message.clone())).await;
                 }
                 (status.error, status.hint) = (Some(message), hint);
-                backoff(&error, status.failures, *repository.interval.borrow())
+                error.backoff(status.failures, *repository.interval.borrow())
             }
         };
         status.next_poll = Timestamp::now().checked_add(wait).ok();
@@ -306,10 +437,23 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         whole = tokio::select! {
             () = repository.received.notified() => true,
             () = tokio::time::sleep(wait) => false,
-            () = repository.wake.notified() => false,
+            () = repository.wake.notified(), if !is_pause => false,
+            // Another login may be accepted.
+            () = repository.other_images(&mut images) => false,
             () = repository.stop.cancelled() => return,
         };
     }
+}
+
+/// One poll of an artifact.
+async fn look(repository: &Repository, artifact: &ArtifactSource) -> Result<Listed, Unanswered> {
+    let mirror = repository.mirror();
+    let looked = tokio::select! {
+        looked = artifact.look(&mirror) => looked.map_err(Unanswered::Artifact)?,
+        () = repository.stop.cancelled() => return Err(GitError::Interrupted { url: repository.address.clone(), doing: "the poll" }.into()),
+    };
+    let Looked { refs, renewed } = looked;
+    Ok(Listed { refs: Arc::new(refs), tags_are_news: false, passed_by: Vec::new(), renewed })
 }
 
 /// One poll: the refs, and what is new of them fetched. Where tags are news, it is listed again until two listings agree
@@ -423,6 +567,8 @@ async fn tell_tags(journal: &Journal, repository: &Repository, now: &RefSnapshot
 
 #[cfg(test)]
 mod tests {
+    use quarterdeck_container::registry::oci::RegistryError;
+
     use super::*;
 
     #[test]
@@ -437,6 +583,29 @@ mod tests {
             (true, false, often, Some(often / 2)),
         ] {
             assert_eq!(pause(tags_are_news, whole, interval), wanted, "{tags_are_news} {whole} {interval:?}");
+        }
+    }
+
+    #[test]
+    fn a_registry_is_left_alone_for_as_long_as_it_asks_and_who_refuses_us_longest() {
+        let (registry, interval) = (|| "r.example".to_owned(), Duration::from_secs(300));
+        let busy = |retry_after| RegistryError::Busy { registry: registry(), message: "429".into(), retry_after };
+        let away = || RegistryError::Away { registry: registry(), message: "refused".into() };
+        let dead = || RegistryError::NoPermission { image: "r.example/a".into(), user: Some("robot".into()) };
+        for (error, failures, seconds, is_pause) in [
+            (busy(Some(Duration::from_secs(42))), 1, 42.0, true),
+            (busy(None), 1, 10.0, false),
+            (away(), 1, 10.0, false),
+            (away(), 3, 40.0, false),
+            (away(), 60, 300.0, false),
+            (dead(), 1, 10.0, false),
+            (dead(), 4, 600.0, false),
+        ] {
+            let told = error.to_string();
+            let error = Unanswered::Artifact(error.into());
+            let wait = error.backoff(failures, interval).as_secs_f64();
+            assert!((seconds * 0.89..=seconds * 1.11).contains(&wait), "{told}: after {failures} failures {wait} s");
+            assert_eq!(error.is_pause(), is_pause, "{told}");
         }
     }
 

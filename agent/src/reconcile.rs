@@ -320,13 +320,12 @@ async fn resolve(environment: &Environment, status: &EnvironmentStatus) -> Resul
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
 async fn resolve_in_git(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
     let asked = target::in_force(environment, status).await?;
-    let name = asked.name.clone();
-    Ok(Revision::new(name, target::commit(environment, asked).await?))
+    target::revision(environment, asked).await
 }
 
 /// Whether a branch or tag left the history that it was at. Where that cannot be said nothing is told.
 async fn is_rewritten(environment: &Environment, before: Option<&Revision>, now: &Revision) -> bool {
-    let is_moving = !matches!(&*now.reference, Revision::PIN | Revision::COMMIT);
+    let is_moving = !matches!(&*now.reference, Revision::PIN | Revision::COMMIT) && now.artifact.is_none();
     let Some(before) = before.filter(|before| is_moving && before.reference == now.reference) else { return false };
     let (before, now) = (before.commit.clone(), now.commit.clone());
     matches!(environment.repository.work(move |mirror| mirror.contains(&now, &before)).await, Ok(Some(false)))

@@ -14,6 +14,7 @@ use quarterdeck_shared::status::SyncStatus;
 
 mod access;
 mod alone;
+mod artifacts;
 mod asked;
 mod certificates;
 mod chart_hooks;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Forks, ImageSpec,
-    PromoteBy, PromotePolicy, RenderKind, SignSpec, SyncPolicy,
+    ApplicationName, ApplicationSpec, ArtifactSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Forks,
+    ImageSpec, PromoteBy, PromotePolicy, RenderKind, SignSpec, SyncPolicy,
 };
 use serde::Deserialize;
 
+use super::artifact::WrittenArtifact;
 use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
 use super::guards;
@@ -50,12 +51,13 @@ pub(super) struct Written {
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenEnvironment {
     pub(super) name: EnvironmentName,
-    pub(super) repository: String,
+    pub(super) repository: Option<String>,
     pub(super) branch: Option<String>,
     pub(super) tag: Option<String>,
     pub(super) tag_pattern: Option<String>,
     pub(super) semver: Option<String>,
     pub(super) commit: Option<String>,
+    pub(super) artifact: Option<WrittenArtifact>,
     #[serde(default)]
     pub(super) path: String,
     #[serde(default)]
@@ -112,11 +114,13 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
 fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> EnvironmentSpec {
     sign::anchor_keys(&mut written.promote, base);
     let follow = revision::read(&written);
-    let WrittenEnvironment { name, repository, path, render, helm, cluster, namespace, .. } = written;
+    let WrittenEnvironment { name, repository, artifact, path, render, helm, cluster, namespace, .. } = written;
+    let artifact = artifact.map(|artifact| artifact.read(base));
     EnvironmentSpec {
         name,
-        repository,
+        repository: artifact.as_ref().map(ArtifactSpec::describe).or(repository).unwrap_or_default(),
         follow,
+        artifact,
         path,
         render,
         helm: helm.read(base),
@@ -236,7 +240,7 @@ fn check_delivery(written: &Written, base: &Path, builder: BuilderKind, say: &mu
         if let Err(error) = TagTemplate::parse(&code.image_tag) {
             say(&option("image_tag"), error.to_string());
         }
-        check_address(&code.repository, base, &option("repository"), say);
+        check_address(&code.repository, base, &mut |message| say(&option("repository"), message));
     }
     let mut names = BTreeSet::new();
     for (index, image) in written.image.iter().enumerate() {
@@ -303,12 +307,23 @@ fn check_environments(
             let place: Vec<Step> = below.into_iter().chain(keys.iter().map(|key| Step::Key(key))).collect();
             say(&place, message);
         };
-        let WrittenEnvironment { name, repository, path, cluster, namespace, promote, .. } = environment;
+        let WrittenEnvironment { name, repository, artifact, path, cluster, namespace, promote, .. } = environment;
         if !names.insert(name) {
             say(&["name"], format!("environment {}/{name} is defined twice: choose another name", written.name));
         }
-        if let Err(error) = RepositoryUrl::parse(repository, base) {
-            say(&["repository"], error.to_string());
+        match (repository, artifact) {
+            (Some(_), Some(_)) => say(
+                &["repository"],
+                "the manifests come from a repository or an artifact: leave out repository or artifact".to_owned(),
+            ),
+            (Some(repository), None) => check_address(repository, base, &mut |message| say(&["repository"], message)),
+            (None, Some(artifact)) => artifact.check(&mut say),
+            (None, None) => say(
+                &[],
+                format!(
+                    "environment {name} has no manifests: add repository = \"…\" or [application.environment.artifact]"
+                ),
+            ),
         }
         revision::check(environment, !written.image.is_empty(), &mut say);
         if escapes(path) {
@@ -339,9 +354,9 @@ fn check_environments(
     }
 }
 
-fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMut(&[Step], String)) {
+fn check_address(address: &str, base: &Path, say: &mut impl FnMut(String)) {
     if let Err(error) = RepositoryUrl::parse(address, base) {
-        say(place, error.to_string());
+        say(error.to_string());
     }
 }
 

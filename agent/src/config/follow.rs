@@ -129,6 +129,7 @@ fn check_environments(one: &WrittenFollow, targets: &[Target<'_>], say: &mut imp
     let promoted = targets.iter().filter(is_wanted).filter(|target| target.promotes);
     if let Some((target, what)) = promoted.filter_map(|target| Some((target, target.followed?))).next() {
         let why = format!("a promotion is a commit on a branch, and {what} is deployed there");
-        say("image", format!("{why}: {} needs a branch, or promote.by = \"none\"", target.name));
+        let remedy = if what == "an artifact" { "" } else { "a branch, or " };
+        say("image", format!("{why}: {} needs {remedy}promote.by = \"none\"", target.name));
     }
 }

@@ -29,11 +29,14 @@ pub(super) fn read(written: &WrittenEnvironment) -> Follow {
 
 /// What is deployed where no commit of a promotion changes it, for people.
 pub(super) fn fixed(written: &WrittenEnvironment) -> Option<&'static str> {
-    options(written).find_map(|(option, _)| match option {
-        "branch" => None,
-        "commit" => Some("a commit"),
-        _ => Some("a tag"),
-    })
+    let of_git = || {
+        options(written).find_map(|(option, _)| match option {
+            "branch" => None,
+            "commit" => Some("a commit"),
+            _ => Some("a tag"),
+        })
+    };
+    written.artifact.as_ref().map(|_| "an artifact").or_else(of_git)
 }
 
 /// What is wrong with it; `is_built` where the application has images of its own.
@@ -59,16 +62,17 @@ pub(super) fn check(written: &WrittenEnvironment, is_built: bool, say: &mut impl
             say(&[option], problem);
         }
     }
-    if let Some((option, _)) = set.iter().find(|(option, _)| *option != "branch")
-        && let Some(what) = fixed(written)
-        && is_built
-        && written.promote.by != PromoteBy::None
-    {
+    if let (Some(_), Some((option, _))) = (&written.artifact, set.first()) {
         say(
             &[option],
-            format!(
-                "a promotion is a commit on a branch, and {what} is deployed here: name a branch, or set promote.by = \"none\""
-            ),
+            format!("an artifact is deployed, and {option} is of a repository: leave out {option} or artifact"),
         );
+    }
+    let is_promoted = is_built && written.promote.by != PromoteBy::None;
+    if let Some(what) = fixed(written).filter(|_| is_promoted) {
+        let option = set.iter().map(|(option, _)| *option).find(|option| *option != "branch").unwrap_or("artifact");
+        let remedy = if written.artifact.is_some() { "" } else { "name a branch, or " };
+        let why = format!("a promotion is a commit on a branch, and {what} is deployed here");
+        say(&[option], format!("{why}: {remedy}set promote.by = \"none\""));
     }
 }

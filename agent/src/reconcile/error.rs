@@ -57,6 +57,14 @@ pub enum ReconcileError {
         /// As it is configured.
         chart: String,
     },
+    /// An artifact that was deployed once is not at hand.
+    #[error("cannot fetch the artifact {digest} again: {}", why.message)]
+    Artifact {
+        /// Of which.
+        digest: String,
+        /// Why not, and what to do.
+        why: Failure,
+    },
     /// The chart is not at hand.
     #[error("cannot fetch chart {chart}: {}", why.message)]
     Chart {
@@ -126,7 +134,7 @@ impl Hint for ReconcileError {
             Self::NoTag { .. } => "push such a tag, or check tag_pattern or semver of the environment".into(),
             Self::NoCommit { .. } => "check commit of the environment, or push a tag to it".into(),
             Self::NoVariables { .. } => "create it, or set optional = true in `variables.from`".into(),
-            Self::Chart { why, .. } => (&*why.hint).into(),
+            Self::Chart { why, .. } | Self::Artifact { why, .. } => (&*why.hint).into(),
             Self::Partly { hint, .. } => (&**hint).into(),
             Self::NoSuch(_) | Self::ChartAwaited { .. } => "".into(),
         }

@@ -3,6 +3,7 @@
 use quarterdeck_core::follow::revision::{Choice, WantedTag};
 use quarterdeck_git::{CommitId, GitErrorKind, Target};
 use quarterdeck_shared::application::Follow;
+use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 
@@ -18,6 +19,8 @@ pub(super) struct Asked {
     pub(super) name: String,
     /// The default branch of the repository, as of its last poll.
     default: Option<String>,
+    /// The artifact that a pin holds: it is fetched again where it is not kept any more.
+    artifact: Option<Box<str>>,
 }
 
 /// Its pin, else what it is configured to.
@@ -27,6 +30,7 @@ pub(super) async fn in_force(environment: &Environment, status: &EnvironmentStat
             target: Target::Commit(pin.revision.commit.clone()),
             name: Revision::PIN.to_owned(),
             default: None,
+            artifact: pin.revision.artifact.clone(),
         }),
         None => followed(environment, status).await,
     }
@@ -47,7 +51,7 @@ pub(super) async fn followed(environment: &Environment, status: &EnvironmentStat
         }
         Follow::Commit(commit) => (Target::Commit(commit.clone()), Revision::COMMIT.to_owned()),
     };
-    Ok(Asked { target, name, default })
+    Ok(Asked { target, name, default, artifact: None })
 }
 
 /// The tag that a pattern or a range chooses.
@@ -81,10 +85,31 @@ async fn chosen<E: std::fmt::Display>(
     }
 }
 
-/// The commit that is asked for. The mirror answers also where the remote is unreachable; a commit that the configuration
-/// names and that no branch or tag has is asked of the remote, once.
-pub(super) async fn commit(environment: &Environment, asked: Asked) -> Result<CommitId, ReconcileError> {
-    let Asked { target, default, .. } = asked;
+/// The revision that is asked for. The mirror answers also where the remote is unreachable.
+pub(super) async fn revision(environment: &Environment, asked: Asked) -> Result<Revision, ReconcileError> {
+    let (name, digest) = (asked.name.clone(), asked.artifact.clone());
+    let commit = match (commit(environment, asked).await, environment.repository.artifact(), digest) {
+        (Err(_), Some(artifact), Some(digest)) => {
+            let again = artifact.fetch_again(&environment.repository.mirror(), &digest).await;
+            again.map_err(|error| ReconcileError::Artifact { digest: digest.into(), why: Failure::of(&error) })?
+        }
+        (commit, ..) => commit?,
+    };
+    Ok(of_artifact(environment, Revision::new(name, commit)))
+}
+
+/// The same with the tag and the digest of the artifact that its commit was made of.
+pub(super) fn of_artifact(environment: &Environment, revision: Revision) -> Revision {
+    let Some(artifact) = environment.repository.artifact() else { return revision };
+    let Some((name, digest)) = artifact.release(&revision.commit) else { return revision };
+    let reference = if revision.reference == Revision::PIN { revision.reference } else { name };
+    Revision { reference, artifact: Some(digest.into()), ..revision }
+}
+
+/// The commit that is asked for; one that the configuration names and that no branch or tag leads to is asked of the remote,
+/// once.
+async fn commit(environment: &Environment, asked: Asked) -> Result<CommitId, ReconcileError> {
+    let Asked { target, name: _, default, artifact: _ } = asked;
     let what = target.to_string();
     let repository = &environment.repository;
     let is_reached = repository.refs().borrow().is_some() && repository.trouble().borrow().is_none();

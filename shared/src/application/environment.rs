@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnvironmentName, ValueFrom};
+use super::{ArtifactSpec, EnvironmentName, ValueFrom};
 use crate::revision::CommitId;
 
 /// One place where an application runs: where its manifests are, where they go, and the policies of sync and promotion.
@@ -18,6 +18,8 @@ pub struct EnvironmentSpec {
     pub repository: String,
     /// What is deployed of it.
     pub follow: Follow,
+    /// The artifact of a registry that they come from instead; `repository` describes it then.
+    pub artifact: Option<ArtifactSpec>,
     /// The folder of the manifests; the whole repository where empty.
     pub path: String,
     /// How manifests become objects.
@@ -53,6 +55,7 @@ impl EnvironmentSpec {
             name,
             repository,
             follow: Follow::default(),
+            artifact: None,
             path: String::new(),
             render: RenderKind::default(),
             helm: HelmSpec::default(),

@@ -33,6 +33,7 @@ const WHOLE: &[&str] = &[
     "git::odd",
     "git::signed",
     "life::alone",
+    "life::artifacts",
     "life::asked",
     "life::certificates",
     "life::chart_hooks",

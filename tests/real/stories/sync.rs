@@ -2,6 +2,7 @@
 //!
 //! Nothing is built here: the manifests name an image that the world's registry has from its begin.
 
+mod artifact;
 mod beside;
 mod chart;
 mod drift;

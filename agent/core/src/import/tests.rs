@@ -150,6 +150,57 @@ fn a_range_and_a_commit_are_followed_as_there() {
     assert_eq!((drafts, told), (json!([]), vec![line.to_owned()]));
 }
 
+#[test]
+fn an_artifact_with_manifests_is_deployed_as_there() {
+    let source = "---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: { name: manifests, namespace: flux-system }
+spec: { url: 'oci://ghcr.io/acme/manifests/', REF }
+---
+";
+    let kustomization = KUSTOMIZATION.replace("GitRepository, name: fleet", "OCIRepository, name: manifests");
+    let digest = format!("sha256:{}", "d".repeat(64));
+    let selector = "layerSelector: { mediaType: a/tar, operation: extract }";
+    let verify = "Kustomization flux-system/shop"
+        .replace("Kustomization", "OCIRepository")
+        .replace("shop", "manifests")
+        + ": not imported spec.verify: write the public key to a file, and list it in artifact.verify; signatures of charts are not verified";
+    for (reference, artifact, told) in [
+        ("ref: {}", json!({}), vec![]),
+        ("ref: { tag: latest }", json!({ "tag": "latest" }), vec![]),
+        ("ref: { semver: '>=1 <2', tag: latest }", json!({ "semver": ">=1 <2" }), vec![]),
+        (&*format!("ref: {{ digest: '{digest}', semver: '*' }}"), json!({ "digest": digest }), vec![]),
+        (selector, json!({ "media_type": "a/tar" }), vec![]),
+        ("verify: { provider: cosign, secretRef: { name: keys } }", json!({}), vec![verify]),
+    ] {
+        let text = source.replace("REF", reference) + &kustomization;
+        let (drafts, lines) = read(Tool::Flux, &text, &around(&[]));
+        let mut wanted = artifact;
+        wanted["repository"] = json!("oci://ghcr.io/acme/manifests");
+        let environment = &drafts[0]["environment"][0];
+        assert_eq!((&environment["artifact"], lines), (&wanted, told), "{reference}");
+        assert_eq!((&environment["repository"], &environment["path"]), (&Value::Null, &json!("apps/shop")));
+    }
+    let (drafts, lines) = read(Tool::Flux, &kustomization, &around(&[]));
+    let missing =
+        "Kustomization flux-system/shop: not imported spec.sourceRef: the OCIRepository is missing: import it as well";
+    assert_eq!((drafts, lines), (json!([]), vec![missing.to_owned()]));
+
+    for (revision, option, wanted) in
+        [("latest", "tag", "latest"), ("'>=1 <2'", "semver", ">=1 <2"), (&*digest, "digest", &*digest)]
+    {
+        let source =
+            format!("source: {{ repoURL: 'oci://ghcr.io/acme/manifests', path: ., targetRevision: {revision} }}");
+        let (drafts, told) = read(Tool::ArgoCd, &application(&source), &around(&[]));
+        assert_eq!(
+            (&drafts[0]["environment"][0]["artifact"][option], told),
+            (&json!(wanted), Vec::new()),
+            "{revision}"
+        );
+    }
+}
+
 const KUSTOMIZATION: &str = "---
 apiVersion: kustomize.toolkit.fluxcd.io/v1
 kind: Kustomization

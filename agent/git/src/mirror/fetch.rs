@@ -22,8 +22,8 @@ use quarterdeck_core::failpoint;
 /// Up to this many refs are asked for by name: 200 names fit in one small request. Beyond, all refs are asked for.
 const BY_NAME: usize = 200;
 
-/// Where commits are kept that were fetched by their ids; the remote has no such refs.
-const KEPT: &str = "refs/quarterdeck/";
+/// Where commits are kept that no ref of the remote leads to.
+pub(super) const KEPT: &str = "refs/quarterdeck/";
 
 /// So many commits are kept by their ids, more than environments that name one of a repository; those that were named before
 /// serve rollbacks. Each costs a ref.
@@ -266,7 +266,7 @@ fn wanted(refs: &RefSnapshot) -> BTreeMap<String, gix::ObjectId> {
     branches.chain(tags).collect()
 }
 
-fn deletion(name: &str) -> Result<RefEdit, gix::Error> {
+pub(super) fn deletion(name: &str) -> Result<RefEdit, gix::Error> {
     let change = Change::Delete { expected: PreviousValue::Any, log: RefLog::AndReference };
     Ok(RefEdit { change, name: full(name)?, deref: false })
 }

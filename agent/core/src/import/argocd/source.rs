@@ -4,7 +4,7 @@ use quarterdeck_shared::revision::CommitId;
 use serde_json::{Map, Value};
 
 use super::super::Around;
-use super::super::draft::{self, Chart, Environment, Helm};
+use super::super::draft::{self, Artifact, Chart, Environment, Helm};
 use super::super::fields::Fields;
 use super::parameters;
 use super::text;
@@ -57,20 +57,21 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
             return false;
         }
     }
-    if repository.starts_with("oci://") && chart.is_none() {
-        fields.not("spec.source.repoURL", "manifests are deployed from git only");
-        return false;
-    }
+    let is_artifact = repository.starts_with("oci://");
     let is_whole = match chart {
         Some(chart) => of_registry(fields, around, (repository, chart, revision), values, environment),
         None => {
-            environment.repository = repository;
             let Some(path) = join("", path.trim_start_matches('/')) else {
                 fields.not("spec.source.path", format!("{path} leads out of the repository"));
                 return false;
             };
             environment.path = path;
-            follow(fields, "spec.source.targetRevision", revision.as_deref(), environment)
+            if is_artifact {
+                artifact(fields, repository, revision, environment)
+            } else {
+                environment.repository = repository;
+                follow(fields, "spec.source.targetRevision", revision.as_deref(), environment)
+            }
         }
     };
     if fields.flag("spec.source.directory.recurse") == Some(false)
@@ -83,6 +84,33 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
     }
     environment.helm = Helm { chart: environment.helm.chart.take(), ..helm(fields, name, values, environment) };
     is_whole
+}
+
+/// An artifact of a registry; whether what is followed of it can be.
+fn artifact(
+    fields: &mut Fields<'_>,
+    repository: String,
+    revision: Option<String>,
+    environment: &mut Environment,
+) -> bool {
+    let mut artifact = Artifact { repository: repository.trim_end_matches('/').to_owned(), ..Artifact::default() };
+    match revision {
+        Some(digest) if digest.starts_with("sha256:") => artifact.digest = Some(digest),
+        Some(range) if is_range(&range) => {
+            if let Err(error) = WantedTag::in_range(&range) {
+                fields.not("spec.source.targetRevision", error.to_string());
+                return false;
+            }
+            artifact.semver = Some(range);
+        }
+        tag => artifact.tag = tag.filter(|tag| tag != "HEAD"),
+    }
+    environment.artifact = Some(artifact);
+    true
+}
+
+fn is_range(revision: &str) -> bool {
+    revision.contains(['*', '<', '>', '^', '~', ' ', '|', ','])
 }
 
 /// A chart of elsewhere; its values are in the repository that has a `ref`, or in the one that is imported.
@@ -121,7 +149,7 @@ fn follow(fields: &mut Fields<'_>, field: &str, revision: Option<&str>, environm
     } else if is_commit {
         fields.not(field, format!("the first digits of a commit are not enough: write the whole id of {revision}"));
         return false;
-    } else if revision.contains(['*', '<', '>', '^', '~', ' ', '|', ',']) {
+    } else if is_range(revision) {
         if let Err(error) = WantedTag::in_range(revision) {
             fields.not(field, error.to_string());
             return false;
