@@ -7,6 +7,8 @@
 //! with the repository (a worker) watches the refs and never asks the remote itself. A remote that fails is asked less
 //! and less often; one that refuses our credentials least of all, since some forges ban an address for that.
 
+mod unanswered;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,28 +22,18 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::unanswered::Unanswered;
 use crate::artifacts::{ArtifactError, ArtifactSource, Looked};
 use crate::config::Config;
 use crate::images::Images;
 use crate::journal::Journal;
 use crate::journal::fact::Fact;
 use crate::worker::jitter;
-use quarterdeck_core::backoff::doubled;
 use quarterdeck_git::mirror::{DESCRIPTION, Mirror};
 use quarterdeck_git::url::{RepositoryUrl, UrlError};
-use quarterdeck_git::{GitError, GitErrorKind, RefSnapshot, Remote};
+use quarterdeck_git::{GitError, RefSnapshot, Remote};
 use quarterdeck_shared::error::{Failure, chain};
 use tracing::Instrument as _;
-
-/// A remote that is away is asked at least this often: what was broken overnight is back within minutes.
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
-
-/// The first wait after a registry failed; an interval that is shorter counts instead.
-const BACKOFF_FIRST: Duration = Duration::from_secs(10);
-
-/// A remote that refused our credentials is asked this seldom. GitLab bans an address after 30 refusals in 3 minutes,
-/// older ones after 10 in one.
-const REFUSED: Duration = Duration::from_secs(600);
 
 /// The pause before tags that are news are listed again. Gitea shows the tags of one push a third of a second apart; three
 /// times that is long enough for a forge that is busy. Who polls more often than every other second waits half of that.
@@ -191,44 +183,6 @@ impl Repository {
             return;
         }
         std::future::pending().await
-    }
-}
-
-/// Why a poll was not answered.
-enum Unanswered {
-    Git(GitError),
-    Artifact(ArtifactError),
-}
-
-impl Unanswered {
-    fn failure(&self) -> Failure {
-        match self {
-            Self::Git(error) => Failure::of(error),
-            Self::Artifact(error) => Failure::of(error),
-        }
-    }
-
-    /// How long to wait after a number of failures in a row.
-    fn backoff(&self, failures: u32, interval: Duration) -> Duration {
-        match self {
-            Self::Git(error) => backoff(error, failures, interval),
-            Self::Artifact(error) => match error.retry_after() {
-                Some(wait) => wait,
-                None if error.is_refusal() && failures > 3 => jitter(REFUSED),
-                None => jitter(doubled(interval.min(BACKOFF_FIRST), failures - 1, BACKOFF_MAX.max(interval))),
-            },
-        }
-    }
-
-    /// Whether the registry asked to be left alone, whoever asks.
-    fn is_pause(&self) -> bool {
-        matches!(self, Self::Artifact(error) if error.retry_after().is_some())
-    }
-}
-
-impl From<GitError> for Unanswered {
-    fn from(error: GitError) -> Self {
-        Self::Git(error)
     }
 }
 
@@ -530,14 +484,6 @@ async fn list(repository: &Repository, known: Option<Arc<RefSnapshot>>) -> Resul
         .await
 }
 
-/// How long to wait after a number of failures in a row. Doubles from the interval.
-fn backoff(error: &GitError, failures: u32, interval: Duration) -> Duration {
-    match error.kind() {
-        GitErrorKind::Credentials if failures > 3 => jitter(REFUSED),
-        _ => jitter(doubled(interval, failures, BACKOFF_MAX.max(interval))),
-    }
-}
-
 async fn tell_connection(journal: &Journal, repository: &Repository, lost: Option<String>) {
     let to = format!("repository {}", repository.address);
     let event = match lost {
@@ -567,8 +513,6 @@ async fn tell_tags(journal: &Journal, repository: &Repository, now: &RefSnapshot
 
 #[cfg(test)]
 mod tests {
-    use quarterdeck_container::registry::oci::RegistryError;
-
     use super::*;
 
     #[test]
@@ -584,48 +528,5 @@ mod tests {
         ] {
             assert_eq!(pause(tags_are_news, whole, interval), wanted, "{tags_are_news} {whole} {interval:?}");
         }
-    }
-
-    #[test]
-    fn a_registry_is_left_alone_for_as_long_as_it_asks_and_who_refuses_us_longest() {
-        let (registry, interval) = (|| "r.example".to_owned(), Duration::from_secs(300));
-        let busy = |retry_after| RegistryError::Busy { registry: registry(), message: "429".into(), retry_after };
-        let away = || RegistryError::Away { registry: registry(), message: "refused".into() };
-        let dead = || RegistryError::NoPermission { image: "r.example/a".into(), user: Some("robot".into()) };
-        for (error, failures, seconds, is_pause) in [
-            (busy(Some(Duration::from_secs(42))), 1, 42.0, true),
-            (busy(None), 1, 10.0, false),
-            (away(), 1, 10.0, false),
-            (away(), 3, 40.0, false),
-            (away(), 60, 300.0, false),
-            (dead(), 1, 10.0, false),
-            (dead(), 4, 600.0, false),
-        ] {
-            let told = error.to_string();
-            let error = Unanswered::Artifact(error.into());
-            let wait = error.backoff(failures, interval).as_secs_f64();
-            assert!((seconds * 0.89..=seconds * 1.11).contains(&wait), "{told}: after {failures} failures {wait} s");
-            assert_eq!(error.is_pause(), is_pause, "{told}");
-        }
-    }
-
-    #[test]
-    fn who_fails_is_asked_less_and_less_and_who_refuses_us_least() {
-        let away = GitError::Unreachable { url: "https://forge/x".into(), detail: "refused".into() };
-        let dead = GitError::AccessDenied { url: "https://forge/x".into(), detail: "401".into() };
-        let interval = Duration::from_secs(30);
-        for (error, failures, seconds) in [
-            (&away, 1, 60.0),
-            (&away, 2, 120.0),
-            (&away, 4, 300.0),
-            (&away, 60, 300.0),
-            (&dead, 3, 240.0),
-            (&dead, 4, 600.0),
-        ] {
-            let wait = backoff(error, failures, interval).as_secs_f64();
-            assert!((seconds * 0.89..=seconds * 1.11).contains(&wait), "{error}: after {failures} failures {wait} s");
-        }
-        let rare = Duration::from_secs(3_600);
-        assert!(backoff(&away, 9, rare) > rare.mul_f64(0.89), "a person who polls seldom is not overruled");
     }
 }

@@ -80,6 +80,16 @@ pub(super) struct WrittenEnvironment {
     pub(super) promote: PromotePolicy,
 }
 
+impl WrittenEnvironment {
+    /// What is deployed of its repository.
+    fn revision(&self) -> revision::Options<'_> {
+        let Self { branch, tag, tag_pattern, semver, commit, artifact, .. } = self;
+        let all =
+            [("branch", branch), ("tag", tag), ("tag_pattern", tag_pattern), ("semver", semver), ("commit", commit)];
+        revision::Options::new(all, artifact.is_some())
+    }
+}
+
 /// What applications mean that were found right; relative paths in them begin at `base`, and `sops` is what environments have
 /// that say nothing of it.
 pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec<ApplicationSpec> {
@@ -113,7 +123,7 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
 
 fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> EnvironmentSpec {
     sign::anchor_keys(&mut written.promote, base);
-    let follow = revision::read(&written);
+    let follow = written.revision().read();
     let WrittenEnvironment { name, repository, artifact, path, render, helm, cluster, namespace, .. } = written;
     let artifact = artifact.map(|artifact| artifact.read(base));
     EnvironmentSpec {
@@ -187,7 +197,7 @@ pub(super) fn check_one(written: &Written, config: &Config, base: &Path, say: &m
         name: &environment.name,
         promotes: environment.promote.by != PromoteBy::None,
         has_digest: matches!(environment.promote.by, PromoteBy::TagAndDigest | PromoteBy::Digest),
-        followed: revision::fixed(environment),
+        followed: environment.revision().fixed(),
     });
     follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), say);
 }
@@ -325,7 +335,8 @@ fn check_environments(
                 ),
             ),
         }
-        revision::check(environment, !written.image.is_empty(), &mut say);
+        let is_promoted = !written.image.is_empty() && promote.by != PromoteBy::None;
+        environment.revision().check(is_promoted, &mut say);
         if escapes(path) {
             say(&["path"], format!("the path {path:?} must be a folder inside the repository"));
         }
