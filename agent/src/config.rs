@@ -5,6 +5,7 @@
 //! Secrets are never written here: an option names the environment variable or the file that holds one.
 
 mod application;
+mod artifact;
 pub mod check;
 mod daemon;
 mod engine;
@@ -17,6 +18,7 @@ mod helm;
 pub mod locate;
 pub mod places;
 mod pull_secret;
+mod revision;
 mod scan;
 mod sign;
 mod sops;
@@ -359,6 +361,7 @@ impl Config {
         guards::check_files(&config.applications, &mut findings);
         check::check_files(&config, &mut findings);
         sign::check_files(&config.applications, &mut findings);
+        artifact::check_files(&config.applications, &mut findings);
         sops::check_files(&config.sops, path.parent().unwrap_or(path), &config.applications, &mut findings);
         if findings.is_empty() {
             return Ok(config);

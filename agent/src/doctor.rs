@@ -42,6 +42,10 @@ const BUILDKIT: &str = "build on Docker 18.09 or newer, without `builder = \"cla
 pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     let mut checks: Vec<BoxFuture<'static, Check>> = Vec::new();
     for repository in context.repositories.all() {
+        if repository.artifact().is_some() {
+            checks.push(Box::pin(within(format!("artifact {}", repository.address()), artifact(repository))));
+            continue;
+        }
         let polled = polled(context, &repository);
         checks.push(Box::pin(within(format!("git {}", repository.address()), git(repository, polled))));
     }
@@ -188,6 +192,21 @@ async fn git(repository: Arc<Repository>, polled: Option<String>) -> Found {
             listed(&refs, fetched.as_deref())
         }
         Err(error) => Found::of(&error, "try it manually: git ls-remote ADDRESS"),
+    }
+}
+
+/// Whether the registry of an artifact answers and has what is wanted, and why it is not deployed where it is not.
+async fn artifact(repository: Arc<Repository>) -> Found {
+    let Some(artifact) = repository.artifact() else { return Found::good("") };
+    match artifact.check().await {
+        Ok(wanted) => {
+            let trouble = repository.trouble().borrow().clone();
+            trouble.map_or_else(
+                || Found::good(format!("answers: {wanted}")),
+                |trouble| Found::bad(trouble.reason, trouble.hint),
+            )
+        }
+        Err(error) => Found::of(&error, LOG_IN),
     }
 }
 

@@ -37,6 +37,7 @@
 //! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
 //! - [`charts`]: charts of registries and chart repositories: which version is wanted, and the archives that are kept.
+//! - [`artifacts`]: artifacts of registries with manifests, which become commits.
 //! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`sops`]: the keys and the program
 //!   that decrypt its files. [`signing`]: those that sign images.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
@@ -75,6 +76,7 @@ pub mod probe;
 pub mod readable;
 pub mod worker;
 
+pub mod artifacts;
 pub mod charts;
 pub mod commit_tree;
 pub mod deployed_marks;

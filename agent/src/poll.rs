@@ -1,4 +1,5 @@
-//! Polling: one loop a repository, however many applications use it.
+//! Polling: one loop a repository, however many applications use it. An artifact of a registry is a repository too, of which the
+//! registry is asked ([`crate::artifacts`]).
 //!
 //! Each turn asks the remote for its refs, once; only where they are others than before is anything fetched, and only where
 //! tags are news is it asked again: until two listings agree. Where the repository itself or its forge says that a push is
@@ -6,34 +7,33 @@
 //! with the repository (a worker) watches the refs and never asks the remote itself. A remote that fails is asked less
 //! and less often; one that refuses our credentials least of all, since some forges ban an address for that.
 
+mod unanswered;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use quarterdeck_shared::application::ArtifactSpec;
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{Object, RepositoryStatus};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::unanswered::Unanswered;
+use crate::artifacts::{ArtifactError, ArtifactSource, Looked};
 use crate::config::Config;
+use crate::images::Images;
 use crate::journal::Journal;
 use crate::journal::fact::Fact;
 use crate::worker::jitter;
-use quarterdeck_core::backoff::doubled;
-use quarterdeck_git::mirror::Mirror;
+use quarterdeck_git::mirror::{DESCRIPTION, Mirror};
 use quarterdeck_git::url::{RepositoryUrl, UrlError};
-use quarterdeck_git::{GitError, GitErrorKind, RefSnapshot, Remote};
+use quarterdeck_git::{GitError, RefSnapshot, Remote};
 use quarterdeck_shared::error::{Failure, chain};
 use tracing::Instrument as _;
-
-/// A remote that is away is asked at least this often: what was broken overnight is back within minutes.
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
-
-/// A remote that refused our credentials is asked this seldom. GitLab bans an address after 30 refusals in 3 minutes,
-/// older ones after 10 in one.
-const REFUSED: Duration = Duration::from_secs(600);
 
 /// The pause before tags that are news are listed again. Gitea shows the tags of one push a third of a second apart; three
 /// times that is long enough for a forge that is busy. Who polls more often than every other second waits half of that.
@@ -47,6 +47,8 @@ pub struct Repository {
     /// Its mirror in the data directory. Its calls block: see [`Repository::work`]. Another one where the configuration
     /// says that the remote is reached otherwise.
     mirror: Mutex<Arc<Mirror>>,
+    /// The artifact whose files the mirror has, where it mirrors no repository.
+    artifact: Option<ArtifactSource>,
     address: String,
     interval: watch::Sender<Duration>,
     refs: watch::Sender<Option<Arc<RefSnapshot>>>,
@@ -61,6 +63,8 @@ pub struct Repository {
 pub struct Trouble {
     /// In one line.
     pub reason: String,
+    /// What to do, where that is known.
+    pub hint: String,
     /// The last poll that was answered; nothing where none was yet.
     pub last_seen: Option<Timestamp>,
 }
@@ -83,6 +87,11 @@ impl Repository {
             *now = trouble;
             is_news
         });
+    }
+
+    /// The artifact of a registry, where it is one.
+    pub fn artifact(&self) -> Option<&ArtifactSource> {
+        self.artifact.as_ref()
     }
 
     /// The address without secrets.
@@ -126,16 +135,54 @@ impl Repository {
     /// Polls as this configuration says. Whoever works with the repository goes on: what it began ends as it began, and
     /// what it begins next takes the new way.
     fn configure(&self, remote: Remote, interval: Duration) -> Result<(), GitError> {
-        let is_news = self.interval.send_if_modified(|before| std::mem::replace(before, interval) != interval);
+        self.asked_every(interval);
         let mut mirror = self.mirror.lock().unwrap_or_else(PoisonError::into_inner);
         let is_elsewhere = *mirror.remote() != remote;
         if is_elsewhere {
             *mirror = Arc::new(mirror.reached_by(remote)?);
         }
-        if is_news || is_elsewhere {
+        if is_elsewhere {
             self.wake();
         }
         Ok(())
+    }
+
+    fn asked_every(&self, interval: Duration) {
+        if self.interval.send_if_modified(|before| std::mem::replace(before, interval) != interval) {
+            self.wake();
+        }
+    }
+
+    fn new(address: String, mirror: Arc<Mirror>, artifact: Option<ArtifactSource>, interval: Duration) -> Self {
+        // What an earlier life of the agent kept of an artifact is all that there is while its registry is unreachable.
+        let known = artifact.as_ref().and_then(|artifact| artifact.known().map(Arc::new));
+        Self {
+            address,
+            mirror: Mutex::new(mirror),
+            artifact,
+            interval: watch::Sender::new(interval),
+            refs: watch::Sender::new(known),
+            trouble: watch::Sender::new(None),
+            wake: Notify::new(),
+            received: Notify::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Begins to poll it.
+    fn begin(self: &Arc<Self>, journal: &Journal) {
+        let span = tracing::error_span!("repository", repository = self.address());
+        tokio::spawn(poll(self.clone(), journal.clone()).instrument(span));
+    }
+
+    /// Waits until another login, authority or way to its registry is configured; forever where it is not one of a registry.
+    async fn other_images(&self, images: &mut Option<watch::Receiver<Arc<Images>>>) {
+        if let Some(images) = images
+            && images.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
     }
 }
 
@@ -169,19 +216,46 @@ impl Repositories {
             repository.stop.cancel();
         }
         let dir: PathBuf = data_dir.join("mirrors").join(remote.url.mirror_name());
-        let repository = Arc::new(Repository {
-            address: remote.url.to_string(),
-            mirror: Mutex::new(Arc::new(Mirror::open_or_init(dir, remote)?)),
-            interval: watch::Sender::new(interval),
-            refs: watch::Sender::new(None),
-            trouble: watch::Sender::new(None),
-            wake: Notify::new(),
-            received: Notify::new(),
-            stop: CancellationToken::new(),
-        });
+        let address = remote.url.to_string();
+        let mirror = Mirror::open_or_init(dir, remote)?;
+        let repository = Arc::new(Repository::new(address, Arc::new(mirror), None, interval));
         by_key.insert(key, repository.clone());
-        let span = tracing::error_span!("repository", repository = repository.address());
-        tokio::spawn(poll(repository.clone(), journal.clone()).instrument(span));
+        repository.begin(journal);
+        Ok(repository)
+    }
+
+    /// The repository that has the files of an artifact; its registry begins to be asked with the first who asks.
+    ///
+    /// # Errors
+    /// Where its mirror cannot be opened.
+    pub fn get_artifact(
+        &self,
+        spec: &ArtifactSpec,
+        config: &Config,
+        data_dir: &Path,
+        images: &watch::Sender<Arc<Images>>,
+        journal: &Journal,
+    ) -> Result<Arc<Repository>, ArtifactError> {
+        // No repository has such a key. All of it decides: what one key signed says nothing of another's.
+        let key = format!("artifact {spec:?}");
+        let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(repository) = by_key.get(&key) {
+            return Ok(repository.clone());
+        }
+        let digest: String = Sha256::digest(&key).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let dir = data_dir.join("mirrors").join(format!("artifact-{digest}"));
+        // Nothing is fetched from there.
+        let here = dir.display().to_string();
+        let remote = RepositoryUrl::parse(&here, data_dir).and_then(|url| Remote::new(url, &[], data_dir));
+        let mirror = Mirror::open_or_init(&dir, remote.map_err(|error| bad_address(&here, &error))?)?;
+        let address = spec.describe();
+        // For whoever looks into the folder.
+        let _ = std::fs::write(dir.join(DESCRIPTION), format!("{address}\n"));
+        let artifact = ArtifactSource::new(spec, &mirror, images.subscribe())?;
+        let interval = config.agent.image_interval.0;
+        let repository = Arc::new(Repository::new(address, Arc::new(mirror), Some(artifact), interval));
+        by_key.insert(key, repository.clone());
+        repository.begin(journal);
         Ok(repository)
     }
 
@@ -196,6 +270,10 @@ impl Repositories {
         *self.merge_requests.lock().unwrap_or_else(PoisonError::into_inner) =
             built.chain(planned).map(|url| url.key().to_owned()).collect();
         for repository in self.all() {
+            if repository.artifact.is_some() {
+                repository.asked_every(config.agent.image_interval.0);
+                continue;
+            }
             let url = repository.mirror().remote().url.clone();
             let configured = self
                 .reached(url, config, base)
@@ -228,6 +306,8 @@ impl Repositories {
             }
             keep
         });
+        // Another key of an artifact may have the same name.
+        gone.retain(|address| !used.iter().any(|other| other.address == *address));
         gone
     }
 
@@ -261,10 +341,14 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         hint: String::new(),
         failures: 0,
     };
-    let mut whole = false;
+    let (mut whole, mut images) = (false, repository.artifact.as_ref().map(ArtifactSource::images));
     loop {
-        let answer = turn(&repository, whole).await;
+        let answer = match &repository.artifact {
+            Some(artifact) => look(&repository, artifact).await,
+            None => turn(&repository, whole).await.map_err(Unanswered::Git),
+        };
         let now = Timestamp::now();
+        let is_pause = answer.as_ref().is_err_and(Unanswered::is_pause);
         let wait = match answer {
             Ok(Listed { refs, passed_by, renewed, .. }) => {
                 repository.is_in(None);
@@ -290,15 +374,16 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
             }
             Err(_) if repository.stop.is_cancelled() => return,
             Err(error) => {
-                let Failure { message, hint } = Failure::of(&error);
-                repository.is_in(Some(Trouble { reason: message.clone(), last_seen: status.polled }));
+                let Failure { message, hint } = error.failure();
+                let trouble = Trouble { reason: message.clone(), hint: hint.clone(), last_seen: status.polled };
+                repository.is_in(Some(trouble));
                 status.failures += 1;
                 if status.error.as_ref() != Some(&message) {
                     tracing::warn!(repository = %repository.address, error = %message, %hint, "poll failed");
                     tell_connection(&journal, &repository, Some(message.clone())).await;
                 }
                 (status.error, status.hint) = (Some(message), hint);
-                backoff(&error, status.failures, *repository.interval.borrow())
+                error.backoff(status.failures, *repository.interval.borrow())
             }
         };
         status.next_poll = Timestamp::now().checked_add(wait).ok();
@@ -306,10 +391,23 @@ async fn poll(repository: Arc<Repository>, journal: Journal) {
         whole = tokio::select! {
             () = repository.received.notified() => true,
             () = tokio::time::sleep(wait) => false,
-            () = repository.wake.notified() => false,
+            () = repository.wake.notified(), if !is_pause => false,
+            // Another login may be accepted.
+            () = repository.other_images(&mut images) => false,
             () = repository.stop.cancelled() => return,
         };
     }
+}
+
+/// One poll of an artifact.
+async fn look(repository: &Repository, artifact: &ArtifactSource) -> Result<Listed, Unanswered> {
+    let mirror = repository.mirror();
+    let looked = tokio::select! {
+        looked = artifact.look(&mirror) => looked.map_err(Unanswered::Artifact)?,
+        () = repository.stop.cancelled() => return Err(GitError::Interrupted { url: repository.address.clone(), doing: "the poll" }.into()),
+    };
+    let Looked { refs, renewed } = looked;
+    Ok(Listed { refs: Arc::new(refs), tags_are_news: false, passed_by: Vec::new(), renewed })
 }
 
 /// One poll: the refs, and what is new of them fetched. Where tags are news, it is listed again until two listings agree
@@ -386,14 +484,6 @@ async fn list(repository: &Repository, known: Option<Arc<RefSnapshot>>) -> Resul
         .await
 }
 
-/// How long to wait after a number of failures in a row. Doubles from the interval.
-fn backoff(error: &GitError, failures: u32, interval: Duration) -> Duration {
-    match error.kind() {
-        GitErrorKind::Credentials if failures > 3 => jitter(REFUSED),
-        _ => jitter(doubled(interval, failures, BACKOFF_MAX.max(interval))),
-    }
-}
-
 async fn tell_connection(journal: &Journal, repository: &Repository, lost: Option<String>) {
     let to = format!("repository {}", repository.address);
     let event = match lost {
@@ -438,25 +528,5 @@ mod tests {
         ] {
             assert_eq!(pause(tags_are_news, whole, interval), wanted, "{tags_are_news} {whole} {interval:?}");
         }
-    }
-
-    #[test]
-    fn who_fails_is_asked_less_and_less_and_who_refuses_us_least() {
-        let away = GitError::Unreachable { url: "https://forge/x".into(), detail: "refused".into() };
-        let dead = GitError::AccessDenied { url: "https://forge/x".into(), detail: "401".into() };
-        let interval = Duration::from_secs(30);
-        for (error, failures, seconds) in [
-            (&away, 1, 60.0),
-            (&away, 2, 120.0),
-            (&away, 4, 300.0),
-            (&away, 60, 300.0),
-            (&dead, 3, 240.0),
-            (&dead, 4, 600.0),
-        ] {
-            let wait = backoff(error, failures, interval).as_secs_f64();
-            assert!((seconds * 0.89..=seconds * 1.11).contains(&wait), "{error}: after {failures} failures {wait} s");
-        }
-        let rare = Duration::from_secs(3_600);
-        assert!(backoff(&away, 9, rare) > rare.mul_f64(0.89), "a person who polls seldom is not overruled");
     }
 }

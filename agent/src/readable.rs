@@ -20,19 +20,30 @@ pub async fn of_code(context: Arc<Context>, application: Arc<Application>) {
     let what = format!("code repository {}", code.address());
     let known = || context.journal.snapshot().application(name).map(|status| status.unseen).unwrap_or_default();
     let fact = |unseen| Fact::Application { name: name.clone(), patch: ApplicationPatch::Unseen(unseen) };
-    publish_unseen(&context, code, &what, known, fact, &application.stop).await;
+    publish_unseen(&context, (code, Cover::Repository, &what), known, fact, &application.stop).await;
 }
 
 /// Tells it of the repository of the manifests until the environment ends.
 pub async fn of_manifests(context: Arc<Context>, environment: Arc<Environment>) {
     let (id, repository) = (&environment.id, &environment.repository);
-    let what = format!("repository {}", repository.address());
+    let (of, kind) = match repository.artifact() {
+        Some(_) => (Cover::Artifact, "artifact"),
+        None => (Cover::Repository, "repository"),
+    };
+    let what = format!("{kind} {}", repository.address());
     let known = || {
         let unseen = context.journal.snapshot().environment(id).map(|status| status.unseen).unwrap_or_default();
-        unseen.into_iter().filter(|unseen| unseen.of == Cover::Repository).collect()
+        unseen.into_iter().filter(|unseen| unseen.of == of).collect()
     };
-    let fact = |unseen| Fact::patch(id, Patch::Unseen { of: Cover::Repository, unseen });
-    publish_unseen(&context, repository, &what, known, fact, &environment.stop).await;
+    let fact = |unseen| Fact::patch(id, Patch::Unseen { of, unseen });
+    // A reload may have made one of the other.
+    let other = if of == Cover::Artifact { Cover::Repository } else { Cover::Artifact };
+    let has_other =
+        context.journal.snapshot().environment(id).is_some_and(|it| it.unseen.iter().any(|one| one.of == other));
+    if has_other {
+        context.journal.publish(vec![Fact::patch(id, Patch::Unseen { of: other, unseen: Vec::new() })]).await;
+    }
+    publish_unseen(&context, (repository, of, &what), known, fact, &environment.stop).await;
 }
 
 /// Tells it of the registry or chart repository of its chart until the environment ends.
@@ -60,8 +71,7 @@ pub async fn of_chart(context: Arc<Context>, environment: Arc<Environment>, mut 
 
 async fn publish_unseen(
     context: &Context,
-    repository: &Repository,
-    what: &str,
+    (repository, of, what): (&Repository, Cover, &str),
     known: impl Fn() -> Vec<Unseen>,
     fact: impl Fn(Vec<Unseen>) -> Fact,
     stop: &CancellationToken,
@@ -70,7 +80,7 @@ async fn publish_unseen(
     loop {
         let unseen = trouble.borrow_and_update().clone().map(|trouble| {
             let (reason, last_seen) = (trouble.reason, trouble.last_seen);
-            Unseen { of: Cover::Repository, what: what.to_owned(), reason, last_seen }
+            Unseen { of, what: what.to_owned(), reason, last_seen }
         });
         let unseen: Vec<Unseen> = unseen.into_iter().collect();
         if known() != unseen {

@@ -352,20 +352,14 @@ async fn resolve(
 
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
 async fn resolve_in_git(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
-    let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = target::in_force(environment, status);
-    let named = target::reference(&target, default.as_deref());
-    let what = target.to_string();
-    let commit = environment.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
-    Ok(Revision::new(named, commit.map_err(|source| ReconcileError::Resolve { what, source })?))
+    let asked = target::in_force(environment, status).await?;
+    target::revision(environment, asked).await
 }
 
 /// Whether a branch or tag left the history that it was at. Where that cannot be said nothing is told.
 async fn is_rewritten(environment: &Environment, before: Option<&Revision>, now: &Revision) -> bool {
-    let Some(before) = before.filter(|before| before.reference == now.reference && now.reference != Revision::PIN)
-    else {
-        return false;
-    };
+    let is_moving = !matches!(&*now.reference, Revision::PIN | Revision::COMMIT) && now.artifact.is_none();
+    let Some(before) = before.filter(|before| is_moving && before.reference == now.reference) else { return false };
     let (before, now) = (before.commit.clone(), now.commit.clone());
     matches!(environment.repository.work(move |mirror| mirror.contains(&now, &before)).await, Ok(Some(false)))
 }

@@ -8,13 +8,14 @@ mod environments;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use quarterdeck_shared::application::{ApplicationName, ChartSpec};
+use quarterdeck_shared::application::{ApplicationName, ChartSpec, EnvironmentSpec};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::Key;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::artifacts::ArtifactError;
 use crate::charts::ChartProblem;
 use crate::charts::source::ChartSource;
 use crate::config::Config;
@@ -73,6 +74,15 @@ impl Change<'_> {
     fn repository(&self, address: &str) -> Result<Arc<Repository>, GitError> {
         let Context { repositories, data_dir, journal, .. } = &**self.context;
         repositories.get(address, self.config, base(self.context), data_dir, journal)
+    }
+
+    /// Where the manifests of an environment are: a repository, or what an artifact became.
+    fn manifests(&self, spec: &EnvironmentSpec) -> Result<Arc<Repository>, ArtifactError> {
+        let Context { repositories, data_dir, journal, images, .. } = &**self.context;
+        match &spec.artifact {
+            Some(artifact) => repositories.get_artifact(artifact, self.config, data_dir, images, journal),
+            None => Ok(self.repository(&spec.repository)?),
+        }
     }
 
     fn chart(&self, spec: &ChartSpec) -> Result<Arc<ChartSource>, ChartProblem> {

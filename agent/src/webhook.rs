@@ -171,7 +171,7 @@ impl Hooks {
             addresses.iter().filter_map(|one| RepositoryUrl::parse(one, std::path::Path::new("/")).ok()).collect();
         let is_meant = |repository: &Arc<Repository>| {
             let url = repository.mirror().remote().url.clone();
-            addresses.is_empty() || named.iter().any(|one| one.is_probably(&url))
+            addresses.is_empty() || repository.artifact().is_none() && named.iter().any(|one| one.is_probably(&url))
         };
         let repositories = self.context.repositories.all();
         let meant: Vec<&Arc<Repository>> = repositories.iter().filter(|one| is_meant(one)).collect();
@@ -180,13 +180,16 @@ impl Hooks {
         meant.iter().for_each(|repository| wake(repository));
     }
 
-    /// Looks now at the images that are followed of the repository that was pushed to. Ten hooks meanwhile are one more look.
+    /// Looks now at the images that are followed and the artifacts that are deployed of the repository that was pushed to. Ten hooks meanwhile are one more look.
     fn looks(&self, pushed: &Pushed) {
-        let is_meant = |spec: &FollowSpec| match pushed {
-            Pushed::To(repository) => ImageRef::parse(&spec.image).is_ok_and(|image| image.repository() == repository),
+        let is_it = |image: &ImageRef| match pushed {
+            Pushed::To(repository) => image.repository() == repository,
             Pushed::Anywhere => true,
             Pushed::Nothing => false,
         };
+        let is_meant = |spec: &FollowSpec| ImageRef::parse(&spec.image).is_ok_and(|image| is_it(&image));
+        let of_artifact = |one: &&Arc<Repository>| one.artifact().is_some_and(|artifact| is_it(artifact.image()));
+        self.context.repositories.all().iter().filter(of_artifact).for_each(|repository| repository.wake());
         let applications = self.context.applications.read().unwrap_or_else(PoisonError::into_inner);
         let meant = applications.values().filter(|application| application.spec.followed.iter().any(is_meant));
         let meant: Vec<_> = meant.collect();

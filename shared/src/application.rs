@@ -1,5 +1,6 @@
 //! Applications: the unit that a person operates. What is written here is what a person writes in the configuration.
 
+mod artifact;
 mod delivery;
 mod environment;
 mod follow;
@@ -13,6 +14,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::artifact::{ArtifactFollow, ArtifactSpec};
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers, Ssh, SshKey};
 pub use self::environment::{
     ChartSpec, EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec, RenderKind,

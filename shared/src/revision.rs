@@ -1,6 +1,7 @@
 //! Revisions: a commit, and the name it was reached by. Printed as Flux prints them: `main@sha1:1f3c…`. Where a chart of a
 //! registry is deployed with the values of that commit, its version is part of the revision:
-//! `main@sha1:1f3c… podinfo 6.7.1@sha256:9e2b…`.
+//! `main@sha1:1f3c… podinfo 6.7.1@sha256:9e2b…`. Of an artifact of a registry it has the digest beside the commit that its files
+//! became: `6.7.1@sha256:9e2b…@sha1:1f3c…`, which no reference of git can hold.
 
 use std::fmt;
 use std::str::FromStr;
@@ -101,14 +102,20 @@ impl FromStr for ChartRelease {
     }
 }
 
+/// As much of a digest as people read: seven digits, as of a commit.
+const DIGEST_SHORT: usize = "sha256:".len() + 7;
+
 /// A commit that a branch, a tag or a pin resolved to. On the wire and on screen: `main@sha1:1f3c…`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Revision {
-    /// The branch or tag that was resolved, without `refs/…/`; `pin` for a pinned commit.
+    /// The branch or tag that was resolved, without `refs/…/`; `pin` for a pinned commit, `commit` for one that the
+    /// configuration names.
     pub reference: String,
     /// What it resolved to.
     pub commit: CommitId,
+    /// The digest of the artifact of a registry that the commit was made of: `sha256:…`. Its tag is the reference then.
+    pub artifact: Option<Box<str>>,
     /// The chart that is deployed with the values of that commit, where it comes from a registry or a chart repository.
     pub chart: Option<Box<ChartRelease>>,
 }
@@ -117,14 +124,22 @@ impl Revision {
     /// The name of `reference` where a person pinned a commit.
     pub const PIN: &'static str = "pin";
 
+    /// The name of `reference` where the configuration names a commit.
+    pub const COMMIT: &'static str = "commit";
+
     /// A revision of a named reference.
     pub fn new(reference: impl Into<String>, commit: CommitId) -> Self {
-        Self { reference: reference.into(), commit, chart: None }
+        Self { reference: reference.into(), commit, artifact: None, chart: None }
     }
 
     /// The same with a chart.
     pub fn with_chart(self, chart: Option<ChartRelease>) -> Self {
         Self { chart: chart.map(Box::new), ..self }
+    }
+
+    /// The same, of an artifact with this digest.
+    pub fn of_artifact(self, digest: Option<&str>) -> Self {
+        Self { artifact: digest.map(Box::from), ..self }
     }
 
     /// Whether both are of the same content: one commit, and one chart where there is one.
@@ -137,10 +152,18 @@ impl Revision {
         format!("{}@{}", self.reference, self.short_content())
     }
 
-    /// `1f3c2a9`, or `1f3c2a9 podinfo 6.7.1`, for people.
+    /// `1f3c2a9`, or `1f3c2a9 podinfo 6.7.1`, for people; `sha256:9e2b1c2` of an artifact.
     pub fn short_content(&self) -> String {
         let chart = self.chart.as_ref().map(|chart| format!(" {}", chart.short())).unwrap_or_default();
-        format!("{}{chart}", self.commit.short())
+        format!("{}{chart}", self.short_id())
+    }
+
+    /// `1f3c2a9`, or `sha256:9e2b1c2` of an artifact, for people.
+    pub fn short_id(&self) -> &str {
+        match &self.artifact {
+            Some(digest) => digest.get(..DIGEST_SHORT).unwrap_or(digest),
+            None => self.commit.short(),
+        }
     }
 
     /// `1f3c2a9d…`, or `1f3c2a9d… podinfo 6.7.1@sha256:9e2b…`: what a diff or the manifests are asked for, to get this content.
@@ -152,7 +175,8 @@ impl Revision {
     /// `main@sha1:1f3c…`, without a chart.
     pub fn in_git(&self) -> String {
         let algorithm = if self.commit.as_str().len() == 64 { "sha256" } else { "sha1" };
-        format!("{}@{algorithm}:{}", self.reference, self.commit)
+        let artifact = self.artifact.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
+        format!("{}{artifact}@{algorithm}:{}", self.reference, self.commit)
     }
 }
 
@@ -179,8 +203,20 @@ impl FromStr for Revision {
         let (reference, commit) = in_git.rsplit_once('@').ok_or_else(error)?;
         let (_, hex) = commit.split_once(':').ok_or_else(error)?;
         let commit = hex.parse().map_err(|_| error())?;
-        Ok(Self::new(reference, commit).with_chart(chart.map(str::parse).transpose()?))
+        // No reference of git holds a colon.
+        let (reference, digest) = match reference.rsplit_once('@') {
+            Some((tag, digest)) if is_digest(digest) => (tag, Some(digest)),
+            _ => (reference, None),
+        };
+        let revision = Self::new(reference, commit).of_artifact(digest);
+        Ok(revision.with_chart(chart.map(str::parse).transpose()?))
     }
+}
+
+/// Whether a text is the digest of an artifact.
+fn is_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or_default();
+    hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 impl TryFrom<String> for Revision {
@@ -229,6 +265,21 @@ mod tests {
         assert_eq!(revision.in_git(), plain.to_string());
         assert_eq!(revision.content(), text.replace("user@host@sha1:", ""));
         assert!(!revision.is_same_content(&plain) && plain.is_same_content(&plain));
+    }
+
+    #[test]
+    fn an_artifact_is_named_by_its_tag_and_digest() {
+        let digest = format!("sha256:9e2b1c2{}", "d".repeat(57));
+        let revision = Revision::new("6.7.1", SHA.parse().unwrap()).of_artifact(Some(&digest));
+        let text = format!("6.7.1@{digest}@sha1:{SHA}");
+        assert_eq!((revision.to_string(), text.parse()), (text, Ok(revision.clone())));
+        assert_eq!(
+            (revision.short(), &*revision.short_content()),
+            ("6.7.1@sha256:9e2b1c2".to_owned(), "sha256:9e2b1c2")
+        );
+        assert_eq!(revision.content(), SHA, "a diff is asked for by the commit");
+        let branch = format!("user@sha256-{}@sha1:{SHA}", "d".repeat(64)).parse::<Revision>().unwrap();
+        assert_eq!(branch.artifact, None);
     }
 
     #[test]

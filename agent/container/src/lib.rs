@@ -4,6 +4,7 @@
 //!   `engine::context` is what is sent to it, `engine::base` which images a build will ask for.
 //! - [`registry`]: what a registry is asked beside the engine, and whose logins are used.
 //! - [`charts`]: packaged Helm charts of registries and chart repositories.
+//! - [`manifests`]: what is in an artifact of a registry that has manifests.
 //! - [`scanner`]: the programs that look for vulnerabilities in what a registry has.
 //!
 //! It decides nothing about when and what to build, and remembers nothing.
@@ -12,4 +13,5 @@ pub mod engine;
 pub mod registry;
 
 pub mod charts;
+pub mod manifests;
 pub mod scanner;

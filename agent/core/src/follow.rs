@@ -1,10 +1,11 @@
-//! Which tag of an image is wanted. Pure: the tags of a registry go in, one comes out.
+//! Which tag is wanted, of an image or of a repository of manifests. Pure: the tags go in, one comes out.
 //!
 //! Ranges are written as Helm, Flux and npm users write them: comparisons with spaces or commas between them, all of which
 //! hold (`>=6.0 <7`), alternatives with `||`, `^`, `~`, and `x` or `*` for any number. Tags may begin with `v`. A pre-release
 //! (`6.1.0-rc.1`) is wanted only where the range names one of the same version.
 
 pub mod created;
+pub mod revision;
 
 use std::collections::BTreeSet;
 
@@ -67,7 +68,11 @@ impl Wanted {
 
     /// The tag that is wanted of these; none where none is.
     pub fn choose<'t>(&self, tags: impl IntoIterator<Item = &'t str>) -> Option<&'t str> {
-        let tags = tags.into_iter().filter(|tag| is_tag(tag));
+        self.newest(tags.into_iter().filter(|tag| is_tag(tag)))
+    }
+
+    /// The same of any names.
+    fn newest<'t>(&self, mut tags: impl Iterator<Item = &'t str>) -> Option<&'t str> {
         match self {
             Self::Semver(ranges) => {
                 let is_in = |version: &Version| ranges.iter().any(|range| range.matches(version));
@@ -85,7 +90,7 @@ impl Wanted {
                     .max_by(|(one, tag), (other, beside)| one.cmp(other).then_with(|| natural(tag, beside)))
                     .map(|(_, tag)| tag)
             }
-            Self::Tag(wanted) => tags.into_iter().find(|tag| tag == wanted),
+            Self::Tag(wanted) => tags.find(|tag| tag == wanted),
         }
     }
 

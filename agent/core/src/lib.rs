@@ -16,7 +16,8 @@
 //! - [`provenance`]: how an image was built, as others read it.
 //! - [`signature`]: what a signature of an image claims, and what is said of those that were found.
 //! - [`commit_status`], [`merge_comment`]: what a forge is told of a run.
-//! - [`follow`]: which tag of an image of others is wanted. [`charts`]: which version of a chart of elsewhere.
+//! - [`follow`]: which tag of an image of others is wanted, or of a deploy repository. [`charts`]: which version of a chart of elsewhere.
+//! - [`oci_artifact`]: artifacts of registries with manifests: what their commits say, and which are kept.
 //! - [`before_push`], [`immutable_tags`]: whether an image can be pushed at all, as far as its registry tells before it is built.
 //! - [`deployed_marks`]: which artifacts of a registry are marked as what an environment runs.
 //! - [`sbom`]: which packages an image is listed to have.
@@ -54,6 +55,7 @@ pub mod gc;
 pub mod immutable_tags;
 pub mod import;
 pub mod merge_comment;
+pub mod oci_artifact;
 pub mod own_repository;
 pub mod promote;
 pub mod provenance;

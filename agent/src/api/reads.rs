@@ -8,7 +8,6 @@ use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{
     AdoptionAnswer, Check, CommitAnswer, DiffAnswer, GcAnswer, ImageAnswer, ManifestsAnswer, PackagesAnswer, ROWS,
     ROWS_MAX, VersionAnswer, WIRE_VERSION,
-    VersionAnswer, WIRE_VERSION,
 };
 use quarterdeck_shared::queries::{AtRevision, EventsQuery, Limit, RunsQuery};
 use quarterdeck_shared::resource::ResourceRef;
@@ -94,8 +93,12 @@ pub(super) async fn images(
     Ok(Json(kept_images::look(&context.images(), named, kept_images::FOR_A_LIST).await))
 }
 
-pub(super) async fn commits(In(environment): In, Query(query): Query<Limit>) -> Answer<Json<Vec<CommitAnswer>>> {
-    Ok(Json(reconcile::queries::commits(&environment, rows(query.limit)).await.map_err(not_compared)?))
+pub(super) async fn commits(
+    State(context): State<Shared>,
+    In(environment): In,
+    Query(query): Query<Limit>,
+) -> Answer<Json<Vec<CommitAnswer>>> {
+    Ok(Json(reconcile::queries::commits(&context, &environment, rows(query.limit)).await.map_err(not_compared)?))
 }
 
 pub(super) async fn runs(

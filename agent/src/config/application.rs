@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, CacheTo, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks,
-    ImageSpec, PromoteBy, PromotePolicy, RenderKind, SignSpec, Ssh, SyncPolicy,
+    ApplicationName, ApplicationSpec, ArtifactSpec, CacheTo, Code, DeliverySpec, EnvironmentName, EnvironmentSpec,
+    Forks, ImageSpec, PromoteBy, PromotePolicy, RenderKind, SignSpec, Ssh, SyncPolicy,
 };
 use serde::Deserialize;
 
+use super::artifact::WrittenArtifact;
 use super::daemon::{self, is_platform};
 use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
@@ -23,7 +24,7 @@ use super::sops::SopsConfig;
 use super::test::{self, WrittenTest};
 use super::values::{self, escapes};
 use super::variables::WrittenVariables;
-use super::{BuilderKind, Config, EngineConfig};
+use super::{BuilderKind, Config, EngineConfig, revision};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
 use quarterdeck_git::url::RepositoryUrl;
@@ -51,9 +52,13 @@ pub(super) struct Written {
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenEnvironment {
     pub(super) name: EnvironmentName,
-    pub(super) repository: String,
+    pub(super) repository: Option<String>,
     pub(super) branch: Option<String>,
     pub(super) tag: Option<String>,
+    pub(super) tag_pattern: Option<String>,
+    pub(super) semver: Option<String>,
+    pub(super) commit: Option<String>,
+    pub(super) artifact: Option<WrittenArtifact>,
     #[serde(default)]
     pub(super) path: String,
     #[serde(default)]
@@ -74,6 +79,16 @@ pub(super) struct WrittenEnvironment {
     pub(super) sync: SyncPolicy,
     #[serde(default)]
     pub(super) promote: PromotePolicy,
+}
+
+impl WrittenEnvironment {
+    /// What is deployed of its repository.
+    fn revision(&self) -> revision::Options<'_> {
+        let Self { branch, tag, tag_pattern, semver, commit, artifact, .. } = self;
+        let all =
+            [("branch", branch), ("tag", tag), ("tag_pattern", tag_pattern), ("semver", semver), ("commit", commit)];
+        revision::Options::new(all, artifact.is_some())
+    }
 }
 
 /// What applications mean that were found right; relative paths in them begin at `base`, and `sops` is what environments have
@@ -112,11 +127,14 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
 
 fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> EnvironmentSpec {
     sign::anchor_keys(&mut written.promote, base);
-    let WrittenEnvironment { name, repository, branch, tag, path, render, helm, cluster, namespace, .. } = written;
+    let follow = written.revision().read();
+    let WrittenEnvironment { name, repository, artifact, path, render, helm, cluster, namespace, .. } = written;
+    let artifact = artifact.map(|artifact| artifact.read(base));
     EnvironmentSpec {
         name,
-        repository,
-        follow: tag.map(Follow::Tag).or(branch.map(Follow::Branch)).unwrap_or_default(),
+        repository: artifact.as_ref().map(ArtifactSpec::describe).or(repository).unwrap_or_default(),
+        follow,
+        artifact,
         path,
         render,
         helm: helm.read(base),
@@ -183,7 +201,7 @@ pub(super) fn check_one(written: &Written, config: &Config, base: &Path, say: &m
         name: &environment.name,
         promotes: environment.promote.by != PromoteBy::None,
         has_digest: matches!(environment.promote.by, PromoteBy::TagAndDigest | PromoteBy::Digest),
-        is_tag: environment.tag.is_some(),
+        followed: environment.revision().fixed(),
     });
     follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), say);
 }
@@ -236,7 +254,7 @@ fn check_delivery(written: &Written, base: &Path, engine: &EngineConfig, say: &m
         if let Err(error) = TagTemplate::parse(&code.image_tag) {
             say(&option("image_tag"), error.to_string());
         }
-        check_address(&code.repository, base, &option("repository"), say);
+        check_address(&code.repository, base, &mut |message| say(&option("repository"), message));
     }
     let mut names = BTreeSet::new();
     for (index, image) in written.image.iter().enumerate() {
@@ -305,23 +323,26 @@ fn check_environments(
             let place: Vec<Step> = below.into_iter().chain(keys.iter().map(|key| Step::Key(key))).collect();
             say(&place, message);
         };
-        let WrittenEnvironment { name, repository, branch, tag, path, cluster, namespace, promote, .. } = environment;
+        let WrittenEnvironment { name, repository, artifact, path, cluster, namespace, promote, .. } = environment;
         if !names.insert(name) {
             say(&["name"], format!("environment {}/{name} is defined twice: choose another name", written.name));
         }
-        if let Err(error) = RepositoryUrl::parse(repository, base) {
-            say(&["repository"], error.to_string());
+        match (repository, artifact) {
+            (Some(_), Some(_)) => say(
+                &["repository"],
+                "the manifests come from a repository or an artifact: leave out repository or artifact".to_owned(),
+            ),
+            (Some(repository), None) => check_address(repository, base, &mut |message| say(&["repository"], message)),
+            (None, Some(artifact)) => artifact.check(&mut say),
+            (None, None) => say(
+                &[],
+                format!(
+                    "environment {name} has no manifests: add repository = \"…\" or [application.environment.artifact]"
+                ),
+            ),
         }
-        if branch.is_some() && tag.is_some() {
-            say(&["tag"], "either a branch or a tag is deployed: leave out one".to_owned());
-        }
-        if tag.is_some() && !written.image.is_empty() && promote.by != PromoteBy::None {
-            say(
-                &["tag"],
-                "a promotion is a commit on a branch, and a tag is deployed here: name a branch, or set promote.by = \"none\""
-                    .to_owned(),
-            );
-        }
+        let is_promoted = !written.image.is_empty() && promote.by != PromoteBy::None;
+        environment.revision().check(is_promoted, &mut say);
         if escapes(path) {
             say(&["path"], format!("the path {path:?} must be a folder inside the repository"));
         }
@@ -350,9 +371,9 @@ fn check_environments(
     }
 }
 
-fn check_address(address: &str, base: &Path, place: &[Step], say: &mut impl FnMut(&[Step], String)) {
+fn check_address(address: &str, base: &Path, say: &mut impl FnMut(String)) {
     if let Err(error) = RepositoryUrl::parse(address, base) {
-        say(place, error.to_string());
+        say(error.to_string());
     }
 }
 

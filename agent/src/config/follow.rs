@@ -29,8 +29,8 @@ pub(super) struct Target<'a> {
     pub(super) promotes: bool,
     /// Whether the digest is written.
     pub(super) has_digest: bool,
-    /// Whether it is deployed from a tag, which no commit changes.
-    pub(super) is_tag: bool,
+    /// What is deployed where no commit of ours changes it: `a tag`.
+    pub(super) followed: Option<&'static str>,
 }
 
 impl WrittenFollow {
@@ -126,8 +126,10 @@ fn check_environments(one: &WrittenFollow, targets: &[Target<'_>], say: &mut imp
             format!("{why}, and promote.by of {} writes none: set \"tag_and_digest\" or \"digest\"", target.name),
         );
     }
-    if let Some(target) = targets.iter().filter(is_wanted).find(|target| target.is_tag && target.promotes) {
-        let why = "a promotion is a commit on a branch, and a tag is deployed there";
-        say("image", format!("{why}: {} needs a branch, or promote.by = \"none\"", target.name));
+    let promoted = targets.iter().filter(is_wanted).filter(|target| target.promotes);
+    if let Some((target, what)) = promoted.filter_map(|target| Some((target, target.followed?))).next() {
+        let why = format!("a promotion is a commit on a branch, and {what} is deployed there");
+        let remedy = if what == "an artifact" { "" } else { "a branch, or " };
+        say("image", format!("{why}: {} needs {remedy}promote.by = \"none\"", target.name));
     }
 }

@@ -268,6 +268,12 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
     let built =
         format!("{application}[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n");
     let pulls = format!("{application}[[application.environment.pull_secret]]\n");
+    let artifact = |more: &str| {
+        format!(
+            "[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\nnamespace = 'shop'\n[application.environment.artifact]\nrepository = 'oci://registry.example/ops/shop-manifests'\n{more}\n"
+        )
+    };
+    let with_image = "[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n";
     let coded = format!("{application}[application.code]\nrepository = '/srv/shop'\n");
     let chart = |repository: &str, version: &str| {
         format!(
@@ -283,8 +289,40 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         ("[[application]]\nname = 'Shop'\n".to_owned(), 2, "cannot name an application"),
         ("[[application]]\nname = 'shop'\n".to_owned(), 2, "nothing to do"),
         (format!("{application}\n{application}"), 9, "twice"),
-        (format!("{application}branch = 'main'\ntag = 'v1'\n"), 8, "leave out one"),
+        (format!("{application}branch = 'main'\ntag = 'v1'\n"), 8, "leave out branch or tag"),
+        (format!("{application}tag = 'v1'\nsemver = '1.x'\n"), 8, "leave out tag or semver"),
+        (format!("{application}semver = '1.x'\ncommit = '{}'\n", "1".repeat(40)), 8, "leave out semver or commit"),
+        (format!("{application}semver = 'stable'\n"), 7, "is not a range of versions"),
+        (format!("{application}semver = 'stable'\n"), 7, "write \">=1.0 <2\""),
+        (format!("{application}tag_pattern = ''\n"), 7, "an empty pattern matches nothing"),
+        (format!("{application}tag_pattern = 'refs/tags/v*'\n"), 7, "leave `refs/…/` out"),
+        (format!("{application}commit = '1f3c2a9'\n"), 7, "expected 40 or 64 hexadecimal digits"),
         (format!("{application}path = '../other'\n"), 7, "inside the repository"),
+        (application.replace("repository", "# repository"), 3, "has no manifests: add repository"),
+        (artifact("tag = '1.0'\nsemver = '1.x'"), 9, "leave out tag or semver"),
+        (artifact(with_image), 6, "and an artifact is deployed here: set promote.by = \"none\""),
+        (
+            format!("{application}semver = '1.x'\n{with_image}"),
+            7,
+            "and a tag is deployed here: name a branch, or set promote.by = \"none\"",
+        ),
+        (
+            format!("{application}commit = '{}'\n{with_image}", "1".repeat(40)),
+            7,
+            "and a commit is deployed here: name a branch",
+        ),
+        (artifact("tag = '-'"), 8, "\"-\" is not a tag"),
+        (artifact("semver = 'stable'"), 8, "write \">=1.0 <2\""),
+        (artifact("digest = '1f3c'"), 8, "write sha256:…"),
+        (artifact("digest = 'sha256:1f3c'"), 8, "is not a digest"),
+        (artifact("verify = ['']"), 8, "write verify = [\"cosign.pub\"]"),
+        (artifact("media_type = 'tar'"), 8, "a layer has a media type"),
+        (artifact("media_typ = 'tar'"), 8, "expected one of `repository`"),
+        (artifact("").replace("oci://", "https://"), 7, "write oci://registry.example/ops/shop-manifests"),
+        (artifact("").replace("manifests'", "manifests:1.0'"), 7, "it has a tag or a digest"),
+        (artifact("").replace("registry.example/", ""), 7, "it does not begin with a host"),
+        (artifact("").replace("namespace", "branch = 'main'\nnamespace"), 5, "leave out branch or artifact"),
+        (artifact("").replace("namespace", "repository = '/srv/a'\nnamespace"), 5, "leave out repository or artifact"),
         ("[sops]\nage_keys = ['a', 'a']\n".to_owned(), 2, "are named twice"),
         ("[sops]\nage_keys = ['']\n".to_owned(), 2, "an age key has no file"),
         ("[sops]\n".to_owned(), 1, "missing field `age_keys`"),

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use quarterdeck_git::mirror::DESCRIPTION;
+use quarterdeck_git::mirror::{DESCRIPTION, Mirror};
 use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::protocol::{GcItem, GcKind};
 
@@ -25,7 +25,8 @@ pub(super) struct LocalMirror {
 /// The mirrors that there are, those in use only where they are asked for: to measure one reads its whole folder.
 pub(super) async fn found(context: &Context, now: Timestamp, used_too: bool) -> Result<Vec<LocalMirror>, Failure> {
     let repositories = context.repositories.all();
-    let used = repositories.iter().map(|repository| repository.mirror().remote().url.mirror_name()).collect();
+    let name = |mirror: &Mirror| mirror.dir().file_name().map(|name| name.to_string_lossy().into_owned());
+    let used = repositories.iter().filter_map(|repository| name(&repository.mirror())).collect();
     let folder = context.data_dir.join("mirrors");
     let oldest = now - SignedDuration::from_hours(24 * i64::from(context.config().gc.days));
     let failed = |error: io::Error| Failure::text(format!("cannot look through {}: {error}", folder.display()));

@@ -20,11 +20,50 @@ pub enum ReconcileError {
         /// Why.
         source: GitError,
     },
+    /// The tag that is deployed is gone, and what is left is older.
+    #[error(
+        "tag {tag}, which is deployed, is gone from {repository}{}: it stays deployed",
+        left.as_ref().map(|left| format!(", and {left} is older")).unwrap_or_default()
+    )]
+    TagGone {
+        /// Which.
+        tag: String,
+        /// Its repository.
+        repository: String,
+        /// Where it is deployed.
+        environment: String,
+        /// The newest tag that is wanted and exists.
+        left: Option<String>,
+    },
+    /// No tag is wanted.
+    #[error("{repository} has no {what}")]
+    NoTag {
+        /// What is wanted.
+        what: String,
+        /// The repository.
+        repository: String,
+    },
+    /// The commit that the configuration names cannot be had.
+    #[error("{repository} has no branch or tag that leads to commit {commit}, and does not send it by its id")]
+    NoCommit {
+        /// Which.
+        commit: String,
+        /// The repository.
+        repository: String,
+    },
     /// Which version of the chart there is was not asked yet.
     #[error("chart {chart} was not asked for yet")]
     ChartAwaited {
         /// As it is configured.
         chart: String,
+    },
+    /// An artifact that was deployed once is not at hand.
+    #[error("cannot fetch the artifact {digest} again: {}", why.message)]
+    Artifact {
+        /// Of which.
+        digest: String,
+        /// Why not, and what to do.
+        why: Failure,
     },
     /// The chart is not at hand.
     #[error("cannot fetch chart {chart}: {}", why.message)]
@@ -96,8 +135,14 @@ impl Hint for ReconcileError {
                 }
                 hint => hint,
             },
+            Self::TagGone { environment, left: Some(left), .. } => {
+                format!("push a newer tag, or deploy the older one: qd rollback {environment} {left}").into()
+            }
+            Self::TagGone { left: None, .. } => "push it again, or a newer tag".into(),
+            Self::NoTag { .. } => "push such a tag, or check tag_pattern or semver of the environment".into(),
+            Self::NoCommit { .. } => "check commit of the environment, or push a tag to it".into(),
             Self::NoVariables { .. } => "create it, or set optional = true in `variables.from`".into(),
-            Self::Chart { why, .. } => (&*why.hint).into(),
+            Self::Chart { why, .. } | Self::Artifact { why, .. } => (&*why.hint).into(),
             Self::Partly { hint, .. } => (&**hint).into(),
             Self::NotAdopted { .. } => "remove the object from the manifests of one of the two environments".into(),
             Self::NoSuch(_) | Self::ChartAwaited { .. } => "".into(),

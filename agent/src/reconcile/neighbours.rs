@@ -106,8 +106,11 @@ type Resolved = HashMap<(String, String), Result<CommitId, String>>;
 async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Resolved) {
     let name = &other.id;
     let Some(status) = context.journal.snapshot().environment(name) else { return };
-    let followed = target::in_force(other, &status);
-    let target = (other.spec.repository.clone(), followed.to_string());
+    let followed = match target::in_force(other, &status).await {
+        Ok(followed) => followed,
+        Err(why) => return context.wanted.failed(name, &other.spec, chain(&why)),
+    };
+    let target = (other.spec.repository.clone(), followed.target.to_string());
     let commit = match resolved.get(&target) {
         Some(known) => known.clone(),
         None => {
@@ -122,7 +125,7 @@ async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Res
         Ok(found) => found,
         Err(why) => return context.wanted.failed(name, &other.spec, why),
     };
-    let revision = Revision::new(target::reference(&followed, None), commit).with_chart(chart);
+    let revision = Revision::new(followed.name, commit).with_chart(chart);
     if let (Some(before), None) = context.wanted.last_rendered(name)
         && before.spec == other.spec
     {

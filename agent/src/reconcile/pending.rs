@@ -2,10 +2,9 @@
 //! decides.
 
 use quarterdeck_shared::application::EnvironmentSpec;
-use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{EnvironmentStatus, Pending};
 
-use super::{Synced, queries, target};
+use super::{Synced, queries};
 use crate::context::Environment;
 
 /// The commits that change the environment and wait; none where it follows git by itself, or where that cannot be said.
@@ -20,12 +19,11 @@ pub(super) async fn pending(
     // A pin that is not applied yet is about to be.
     let pinned = status.pin.as_ref().map(|pin| &pin.revision);
     let now = pinned.or(status.revision.as_ref())?.commit.clone();
-    let head = queries::head(environment).await.ok()?;
+    let newest = queries::head(environment, status).await.ok()?;
+    let head = newest.commit.clone();
     if head == now {
         return None;
     }
-    let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let newest = Revision::new(target::reference(&target::followed(environment), default.as_deref()), head.clone());
     // What was rendered last, else the folder: a commit that changes something else waits for nobody here.
     let rendered = synced.map(|synced| synced.inputs.files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());
     let paths = rendered.filter(|paths| !paths.is_empty()).or_else(|| whole(&environment.spec))?;

@@ -14,8 +14,8 @@ use super::{ReconcileError, chart, cluster_error, make, options, render, resolve
 use crate::context::{Context, Environment};
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::mask;
-use quarterdeck_git::CommitId;
-use quarterdeck_git::mirror::Named;
+use quarterdeck_git::mirror::{Mirror, Named};
+use quarterdeck_git::{CommitId, CommitInfo};
 
 pub(super) fn status(context: &Context, environment: &Environment) -> Result<EnvironmentStatus, ReconcileError> {
     let id = &environment.id;
@@ -60,10 +60,11 @@ async fn revision_in_git(environment: &Environment, text: &str) -> Result<Revisi
     if let Some(number) = text.strip_prefix("merge-request-").and_then(|number| number.parse().ok()) {
         return merge_request(environment, text, number).await;
     }
-    match named(environment, text, &[]).await? {
-        (commit, true) => Ok(Revision::new(text, commit)),
-        (commit, false) => Ok(Revision::new(Revision::PIN, commit)),
-    }
+    let revision = match named(environment, text, &[]).await? {
+        (commit, true) => Revision::new(text, commit),
+        (commit, false) => Revision::new(Revision::PIN, commit),
+    };
+    Ok(target::of_artifact(environment, revision))
 }
 
 /// The newest commit of a merge request of the deploy repository. `merge-request-7` means this also where a branch has such a
@@ -87,6 +88,9 @@ pub(super) async fn named(
     text: &str,
     known: &[CommitId],
 ) -> Result<(CommitId, bool), ReconcileError> {
+    if let Some(commit) = environment.repository.artifact().and_then(|artifact| artifact.named(text)) {
+        return Ok((commit, true));
+    }
     let (refs, asked) = (environment.repository.refs().borrow().clone(), text.to_owned());
     let in_mirror = environment.repository.work(move |mirror| mirror.named(refs.as_deref(), &asked)).await;
     let (in_mirror, unreadable) = match in_mirror {
@@ -98,18 +102,19 @@ pub(super) async fn named(
         Named::Commit(commit) => Ok((commit, false)),
         Named::Missing => Err(match unreadable {
             Some(source) => ReconcileError::Resolve { what: text.to_owned(), source },
+            None if environment.repository.artifact().is_some() => {
+                ReconcileError::NoSuch(format!("no artifact that is kept has the tag or digest {text}"))
+            }
             None => ReconcileError::NoSuch(format!("the deploy repository has no branch, tag or commit {text}")),
         }),
         Named::Ambiguous => Err(ReconcileError::NoSuch(Named::ambiguous(text))),
     }
 }
 
-pub(super) async fn head(environment: &Environment) -> Result<CommitId, ReconcileError> {
-    let default = environment.repository.refs().borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = target::followed(environment);
-    let what = target.to_string();
-    let commit = environment.repository.work(move |mirror| mirror.resolve(&target, default.as_deref())).await;
-    commit.map_err(|source| ReconcileError::Resolve { what, source })
+/// What is followed is at, whatever is pinned.
+pub(super) async fn head(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
+    let asked = target::followed(environment, status).await?;
+    target::revision(environment, asked).await
 }
 
 /// What a sync to a revision would do, with both sides of what differs.
@@ -199,8 +204,19 @@ pub async fn object(
 }
 
 /// Commits of the deploy branch that touched the environment's folder, newest first.
-pub async fn commits(environment: &Environment, limit: usize) -> Result<Vec<CommitAnswer>, ReconcileError> {
-    let head = head(environment).await?;
+pub async fn commits(
+    context: &Context,
+    environment: &Environment,
+    limit: usize,
+) -> Result<Vec<CommitAnswer>, ReconcileError> {
+    if let Some(artifact) = environment.repository.artifact() {
+        let commits = artifact.commits();
+        let read = move |mirror: &Mirror| commits.iter().take(limit).map(|commit| mirror.commit_info(commit)).collect();
+        let read = environment.repository.work(read).await;
+        let what = "the artifacts that are kept".to_owned();
+        return Ok(answers(read.map_err(|source| ReconcileError::Resolve { what, source })?));
+    }
+    let head = head(environment, &status(context, environment)?).await?.commit;
     let path = environment.spec.path.clone();
     let log = environment
         .repository
@@ -208,8 +224,11 @@ pub async fn commits(environment: &Environment, limit: usize) -> Result<Vec<Comm
         .await;
     let log =
         log.map_err(|source| ReconcileError::Resolve { what: "the log of the deploy branch".to_owned(), source })?;
-    Ok(log
-        .into_iter()
-        .map(|info| CommitAnswer { commit: info.id, subject: info.subject, author: info.author, at: info.time })
-        .collect())
+    Ok(answers(log))
+}
+
+fn answers(commits: Vec<CommitInfo>) -> Vec<CommitAnswer> {
+    let answer =
+        |info: CommitInfo| CommitAnswer { commit: info.id, subject: info.subject, author: info.author, at: info.time };
+    commits.into_iter().map(answer).collect()
 }

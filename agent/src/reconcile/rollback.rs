@@ -47,7 +47,8 @@ pub async fn target(
                 let commit = queries::named(environment, text, &known).await?.0;
                 // The commit says nothing of the chart: it stays as it is.
                 let chart = status.revision.as_ref().and_then(|revision| revision.chart.as_deref().cloned());
-                Revision::new(Revision::PIN, commit).with_chart(chart.or(chart::newest(environment)?))
+                let revision = super::target::of_artifact(environment, Revision::new(Revision::PIN, commit));
+                revision.with_chart(chart.or(chart::newest(environment)?))
             }
         },
     };

@@ -12,12 +12,12 @@ use quarterdeck_shared::status::Phase;
 use tracing::Instrument as _;
 
 use super::{Change, work};
+use crate::artifacts::ArtifactError;
 use crate::config::Config;
 use crate::context::{Application, Codebase, Context, Destination};
 use crate::journal::NotKept;
 use crate::journal::fact::{ApplicationPatch, Fact};
 use crate::{deliver, readable, worker};
-use quarterdeck_git::GitError;
 
 /// Ends the applications that are not named any more.
 pub(super) async fn end(change: &Change<'_>) -> Result<Vec<String>, NotKept> {
@@ -118,13 +118,16 @@ fn remove(context: &Context, name: &ApplicationName) {
     context.applications.write().unwrap_or_else(PoisonError::into_inner).remove(name);
 }
 
-fn equip(change: &Change<'_>, spec: &ApplicationSpec) -> Result<Application, GitError> {
+fn equip(change: &Change<'_>, spec: &ApplicationSpec) -> Result<Application, ArtifactError> {
     let code = |spec: &DeliverySpec| {
-        Ok(Arc::new(Codebase { spec: spec.clone(), repository: change.repository(&spec.code.repository)? }))
+        Ok::<_, ArtifactError>(Arc::new(Codebase {
+            spec: spec.clone(),
+            repository: change.repository(&spec.code.repository)?,
+        }))
     };
     let code = spec.delivery.as_ref().map(code).transpose()?;
     let destination = |spec: &quarterdeck_shared::application::EnvironmentSpec| {
-        Ok(Destination { spec: spec.clone(), repository: change.repository(&spec.repository)? })
+        Ok::<_, ArtifactError>(Destination { spec: spec.clone(), repository: change.manifests(spec)? })
     };
     let destinations = spec
         .environments

@@ -61,8 +61,13 @@ pub(super) fn beginning<'a>(change: &Change<'a>) -> Vec<(EnvironmentId, &'a Envi
 
 /// What consoles see of the configuration: nothing that could be a secret.
 pub(super) fn configured(id: &EnvironmentId, spec: &EnvironmentSpec, config: &Config) -> Fact {
+    let repository = match &spec.artifact {
+        // It has no login in it, and an `@` before its digest.
+        Some(_) => spec.repository.clone(),
+        None => quarterdeck_git::url::redact(&spec.repository),
+    };
     let summary = SpecSummary {
-        repository: quarterdeck_git::url::redact(&spec.repository),
+        repository,
         path: spec.path.clone(),
         chart: spec.helm.chart.as_ref().map(ChartSpec::describe).unwrap_or_default(),
         cluster: clusters::name(spec.cluster.as_deref(), config),
@@ -147,7 +152,7 @@ fn equip(
     intent: Option<Intent>,
 ) -> Result<Environment, Failure> {
     let context = change.context;
-    let repository = change.repository(&spec.repository).map_err(|error| Failure::of(&error))?;
+    let repository = change.manifests(spec).map_err(|error| Failure::of(&error))?;
     let chart = spec.helm.chart.as_ref().map(|chart| change.chart(chart)).transpose();
     let chart = chart.map_err(|error| Failure::of(&error))?;
     let assess = |cluster, stop| monitor::assess(context.clone(), cluster, stop);

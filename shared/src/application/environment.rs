@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnvironmentName, ValueFrom};
+use super::{ArtifactSpec, EnvironmentName, ValueFrom};
+use crate::revision::CommitId;
 
 /// One place where an application runs: where its manifests are, where they go, and the policies of sync and promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct EnvironmentSpec {
     pub repository: String,
     /// What is deployed of it.
     pub follow: Follow,
+    /// The artifact of a registry that they come from instead; `repository` describes it then.
+    pub artifact: Option<ArtifactSpec>,
     /// The folder of the manifests; the whole repository where empty.
     pub path: String,
     /// How manifests become objects.
@@ -52,6 +55,7 @@ impl EnvironmentSpec {
             name,
             repository,
             follow: Follow::default(),
+            artifact: None,
             path: String::new(),
             render: RenderKind::default(),
             helm: HelmSpec::default(),
@@ -142,14 +146,25 @@ pub enum Follow {
     Branch(String),
     /// A tag. Nothing is promoted to it: a promotion is a commit on a branch.
     Tag(String),
+    /// The newest tag that matches a pattern, in natural order. Nothing is promoted to it.
+    NewestTag(String),
+    /// The newest version in a range of those that tags name. Nothing is promoted to it.
+    Semver(String),
+    /// A commit, which never moves. Nothing is promoted to it.
+    Commit(CommitId),
 }
 
 impl Follow {
+    /// Whether promotions can be commits on what is followed.
+    pub fn is_branch(&self) -> bool {
+        matches!(self, Self::Default | Self::Branch(_))
+    }
+
     /// The branch that promotions go to, where one is named.
     pub fn branch(&self) -> Option<&str> {
         match self {
             Self::Branch(branch) => Some(branch),
-            Self::Default | Self::Tag(_) => None,
+            Self::Default | Self::Tag(_) | Self::NewestTag(_) | Self::Semver(_) | Self::Commit(_) => None,
         }
     }
 }

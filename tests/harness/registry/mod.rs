@@ -202,6 +202,29 @@ impl Registry {
         layer
     }
 
+    /// Somebody pushes a folder as `flux push artifact` does: packed as the layer of an artifact, which says where it is from. Tells
+    /// the digest of its manifest.
+    pub fn publish_folder(&self, repository: &str, tag: &str, layer: &[u8]) -> String {
+        let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();
+        let mut store = self.state.store();
+        let (config, blob) = (store.put_blob(repository, b"{}"), store.put_blob(repository, layer));
+        let json = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": { "mediaType": "application/vnd.cncf.flux.config.v1+json", "digest": config, "size": 2 },
+            "layers": [{
+                "mediaType": "application/vnd.cncf.flux.content.v1.tar+gzip", "digest": blob, "size": layer.len()
+            }],
+            "annotations": {
+                "org.opencontainers.image.created": "2026-11-30T10:00:00Z",
+                "org.opencontainers.image.revision": format!("{tag}@sha1:1f3c2a9d"),
+                "org.opencontainers.image.source": "https://git.example/ops/shop.git",
+            },
+        });
+        let manifest = store::Manifest { media_type, bytes: json.to_string().into() };
+        store.put_manifest(repository, tag, manifest).expect("its blobs are there")
+    }
+
     /// Somebody puts what is no image beside an image, as programs that sign do: under a tag, or referring to this digest.
     /// Tells the digest of its manifest.
     pub fn attach(&self, repository: &str, to: &Beside<'_>, layers: &[Layer]) -> String {

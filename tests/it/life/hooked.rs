@@ -194,3 +194,36 @@ async fn a_hook_of_harbor_has_the_followed_images_of_its_repository_looked_at() 
     newest("6.3.0").await;
     assert!(!world.log().contains("Everybody"));
 }
+
+#[tokio::test]
+async fn a_hook_of_harbor_has_an_artifact_that_is_deployed_looked_at() {
+    let mut world = world().await;
+    let (_, port) = reserved().await;
+    std::fs::write(world.path("webhook-secret"), format!("{SECRET}\n")).unwrap();
+    let artifact =
+        format!("[application.environment.artifact]\nrepository = \"oci://{}\"\n", world.image("ops/manifests"));
+    let shop = application("shop", "-", &artifact).replace("repository = \"-\"\nbranch = \"main\"\n", "");
+    let head = world.config_head("a test").replacen("image_interval = \"1s\"", "image_interval = \"1h\"", 1);
+    let webhook = format!("[webhook]\nlisten = \"127.0.0.1:{port}\"\nsecret_file = \"webhook-secret\"\n");
+    world.configure(&(head + &webhook + &shop)).unwrap();
+    let push = |world: &World, value: &str| {
+        let folder = harness::charts::archive(&[("apps/shop/a.yaml", &config_map("a", value))]);
+        world.registry.publish_folder("ops/manifests", "latest", &folder)
+    };
+    push(&world, "one");
+    world.start_agent().await.unwrap();
+    let runs = async |value: &str| {
+        while super::value(&world, "a").as_deref() != Some(value) {
+            tokio::task::yield_now().await;
+        }
+    };
+    runs("one").await;
+    push(&world, "two");
+    let looks = world.registry.count(Step::ManifestHead);
+    let auth = ("Authorization", SECRET);
+    assert_eq!(post(port, &[auth], &of_harbor("PUSH_ARTIFACT", "ops/other")).await, Some(200));
+    assert_eq!(post(port, &[auth], &of_harbor("PULL_ARTIFACT", "ops/manifests")).await, Some(200));
+    assert_eq!(world.registry.count(Step::ManifestHead), looks, "nobody looked");
+    assert_eq!(post(port, &[auth], &of_harbor("PUSH_ARTIFACT", "ops/manifests")).await, Some(200));
+    runs("two").await;
+}

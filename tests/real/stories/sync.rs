@@ -3,6 +3,7 @@
 //! Nothing is built here: the manifests name an image that the world's registry has from its begin.
 
 mod adopted;
+mod artifact;
 mod beside;
 mod chart;
 mod drift;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use quarterdeck_shared::event::{EventRecord, SyncRecord};
+use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::Phase;
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,8 @@ impl Record for SyncRecord {
     }
 
     fn mentions(&self, word: &str) -> bool {
-        [self.phase.word(), &self.message, &self.revision.reference, self.revision.commit.as_str()]
+        let Revision { reference, commit, artifact, .. } = &self.revision;
+        [self.phase.word(), &self.message, reference, commit.as_str(), artifact.as_deref().unwrap_or_default()]
             .iter()
             .any(|text| contains(text, word))
             || contains(&self.cause.describe(), word)

@@ -71,7 +71,7 @@ pub fn steps(fleet: &Store, environment: &EnvironmentStatus) -> Vec<Step> {
         None => {
             let target = environment.target.as_ref().or(environment.revision.as_ref());
             steps.push(match target {
-                Some(revision) => Step::new("commit", State::Done, revision.commit.short()),
+                Some(revision) => Step::new("commit", State::Done, revision.short_id()),
                 None => Step::new("commit", State::Waiting, "none seen yet"),
             });
         }

@@ -8,6 +8,7 @@ mod call;
 mod challenge;
 mod created;
 mod listing;
+mod packaged;
 mod signatures;
 mod upload;
 
@@ -31,6 +32,7 @@ pub use artifact::{Artifact, Layer};
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
 pub use created::Creations;
 pub use listing::{Listing, Validator};
+pub use packaged::Packaged;
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
 use quarterdeck_shared::error::{Hint, chain};

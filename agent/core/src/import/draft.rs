@@ -27,12 +27,17 @@ pub struct Draft {
 pub struct Environment {
     /// A DNS label.
     pub name: String,
-    /// Where the manifests are, or the values of a chart of elsewhere.
+    /// Where the manifests are, or the values of a chart of elsewhere; empty where they are in an artifact.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub repository: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) branch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) semver: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) commit: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +51,22 @@ pub struct Environment {
     pub(super) helm: Helm,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) variables: Option<Variables>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) artifact: Option<Artifact>,
+}
+
+/// `[application.environment.artifact]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct Artifact {
+    pub(super) repository: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) semver: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) media_type: Option<String>,
 }
 
 impl Environment {

@@ -93,12 +93,12 @@ fn what_would_be_something_else_is_no_application() {
         ),
         (
             "path: a\n  targetRevision: 1f3c2a9",
-            "not imported spec.source.targetRevision: commits are not supported: name a branch or a tag, and pin the commit with `qd rollback`",
+            "not imported spec.source.targetRevision: the first digits of a commit are not enough: write the whole id of 1f3c2a9",
         ),
         ("path: a\n  targetRevision: 1.x", ""),
         (
-            "path: a\n  targetRevision: '>=1.0'",
-            "not imported spec.source.targetRevision: version ranges are not supported: name a branch or a tag",
+            "path: a\n  targetRevision: '1.0 - 2.0, *'",
+            "not imported spec.source.targetRevision: \"1.0 - 2.0, *\" is not a range of versions: it has a range with a dash",
         ),
         ("path: ../a", "not imported spec.source.path: ../a leads out of the repository"),
     ] {
@@ -115,6 +115,99 @@ fn what_would_be_something_else_is_no_application() {
         }
     }
 }
+
+#[test]
+fn a_range_and_a_commit_are_followed_as_there() {
+    let id = "1f3c2a9d".repeat(5);
+    for (revision, option, wanted) in [
+        (&*format!("'{id}'"), "commit", &*id),
+        ("'>=1.0 <2'", "semver", ">=1.0 <2"),
+        ("v1.*", "semver", "v1.*"),
+        ("refs/tags/release", "tag", "release"),
+    ] {
+        let source =
+            format!("source: {{ repoURL: https://git.example.org/a.git, path: a, targetRevision: {revision} }}");
+        let (drafts, told) = read(Tool::ArgoCd, &application(&source), &around(&[]));
+        assert_eq!((&drafts[0]["environment"][0][option], told), (&json!(wanted), Vec::new()), "{revision}");
+    }
+    for (reference, option, wanted) in [
+        (&*format!("commit: '{id}', branch: main"), "commit", &*id),
+        ("semver: '>=1.0 <2', tag: v1", "semver", ">=1.0 <2"),
+        ("name: refs/tags/v1, semver: '*'", "tag", "v1"),
+        ("name: refs/heads/next", "branch", "next"),
+    ] {
+        let text = SOURCES.replace("branch: main", reference).replacen("---\n", KUSTOMIZATION, 1);
+        let (drafts, told) = read(Tool::Flux, &text, &around(&[]));
+        let environment = drafts[0]["environment"][0].as_object().expect("an environment");
+        assert_eq!((&environment[option], told), (&json!(wanted), Vec::new()), "{reference}");
+        let followed = ["branch", "tag", "semver", "commit"].iter().filter(|key| environment.contains_key(**key));
+        assert_eq!(followed.count(), 1, "{environment:?}");
+    }
+    let text = SOURCES.replace("branch: main", "name: refs/pull/7/head").replacen("---\n", KUSTOMIZATION, 1);
+    let (drafts, told) = read(Tool::Flux, &text, &around(&[]));
+    let line =
+        "Kustomization flux-system/shop: not imported spec.sourceRef: refs/pull/7/head is neither a branch nor a tag";
+    assert_eq!((drafts, told), (json!([]), vec![line.to_owned()]));
+}
+
+#[test]
+fn an_artifact_with_manifests_is_deployed_as_there() {
+    let source = "---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: { name: manifests, namespace: flux-system }
+spec: { url: 'oci://ghcr.io/acme/manifests/', REF }
+---
+";
+    let kustomization = KUSTOMIZATION.replace("GitRepository, name: fleet", "OCIRepository, name: manifests");
+    let digest = format!("sha256:{}", "d".repeat(64));
+    let selector = "layerSelector: { mediaType: a/tar, operation: extract }";
+    let verify = "Kustomization flux-system/shop"
+        .replace("Kustomization", "OCIRepository")
+        .replace("shop", "manifests")
+        + ": not imported spec.verify: write the public key to a file, and list it in artifact.verify; signatures of charts are not verified";
+    for (reference, artifact, told) in [
+        ("ref: {}", json!({}), vec![]),
+        ("ref: { tag: latest }", json!({ "tag": "latest" }), vec![]),
+        ("ref: { semver: '>=1 <2', tag: latest }", json!({ "semver": ">=1 <2" }), vec![]),
+        (&*format!("ref: {{ digest: '{digest}', semver: '*' }}"), json!({ "digest": digest }), vec![]),
+        (selector, json!({ "media_type": "a/tar" }), vec![]),
+        ("verify: { provider: cosign, secretRef: { name: keys } }", json!({}), vec![verify]),
+    ] {
+        let text = source.replace("REF", reference) + &kustomization;
+        let (drafts, lines) = read(Tool::Flux, &text, &around(&[]));
+        let mut wanted = artifact;
+        wanted["repository"] = json!("oci://ghcr.io/acme/manifests");
+        let environment = &drafts[0]["environment"][0];
+        assert_eq!((&environment["artifact"], lines), (&wanted, told), "{reference}");
+        assert_eq!((&environment["repository"], &environment["path"]), (&Value::Null, &json!("apps/shop")));
+    }
+    let (drafts, lines) = read(Tool::Flux, &kustomization, &around(&[]));
+    let missing =
+        "Kustomization flux-system/shop: not imported spec.sourceRef: the OCIRepository is missing: import it as well";
+    assert_eq!((drafts, lines), (json!([]), vec![missing.to_owned()]));
+
+    for (revision, option, wanted) in
+        [("latest", "tag", "latest"), ("'>=1 <2'", "semver", ">=1 <2"), (&*digest, "digest", &*digest)]
+    {
+        let source =
+            format!("source: {{ repoURL: 'oci://ghcr.io/acme/manifests', path: ., targetRevision: {revision} }}");
+        let (drafts, told) = read(Tool::ArgoCd, &application(&source), &around(&[]));
+        assert_eq!(
+            (&drafts[0]["environment"][0]["artifact"][option], told),
+            (&json!(wanted), Vec::new()),
+            "{revision}"
+        );
+    }
+}
+
+const KUSTOMIZATION: &str = "---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: { name: shop, namespace: flux-system }
+spec: { path: ./apps/shop, sourceRef: { kind: GitRepository, name: fleet } }
+---
+";
 
 #[test]
 fn a_chart_comes_with_its_values() {

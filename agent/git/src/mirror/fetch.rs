@@ -22,6 +22,13 @@ use quarterdeck_core::failpoint;
 /// Up to this many refs are asked for by name: 200 names fit in one small request. Beyond, all refs are asked for.
 const BY_NAME: usize = 200;
 
+/// Where commits are kept that no ref of the remote leads to.
+pub(super) const KEPT: &str = "refs/quarterdeck/";
+
+/// So many commits are kept by their ids, more than environments that name one of a repository; those that were named before
+/// serve rollbacks. Each costs a ref.
+const KEPT_MAX: usize = 1_000;
+
 /// What gix says of an object that is larger than `gitoxide.objects.allocLimit`; its errors have no kinds to tell by.
 const OVER_ALLOC_LIMIT: &str = "too large to fit in memory";
 
@@ -43,7 +50,8 @@ impl Mirror {
             let listed = MergeRequestRef::number(name).zip(refs.merge_requests.as_ref());
             listed.and_then(|(number, all)| all.get(&number)).is_some_and(|head| head.name == *name)
         };
-        let gone: Vec<&String> = have.keys().filter(|name| !want.contains_key(*name) && !is_listed(name)).collect();
+        let is_kept = |name: &String| want.contains_key(name) || is_listed(name) || name.starts_with(KEPT);
+        let gone: Vec<&String> = have.keys().filter(|name| !is_kept(name)).collect();
         let differ: Vec<(&String, gix::ObjectId)> =
             want.iter().filter(|(name, id)| have.get(*name) != Some(id)).map(|(name, id)| (name, *id)).collect();
         // A tip that we have under another name came with all its history: it needs a ref and nothing else.
@@ -92,6 +100,26 @@ impl Mirror {
         Ok(None)
     }
 
+    /// Brings a commit into the mirror that no branch or tag of the remote has. It stays there.
+    ///
+    /// # Errors
+    /// Where the remote does not have it, or gives nothing by its id: git does so by protocol 2, and older servers where
+    /// `uploadpack.allowReachableSHA1InWant` is set.
+    pub fn fetch_commit(&self, commit: &CommitId) -> Result<(), GitError> {
+        let _writing = self.writing();
+        let repository = self.repository();
+        let kept = self.own_refs(&repository)?.into_keys().filter(|name| name.starts_with(KEPT));
+        let beyond: Vec<String> = kept.skip(KEPT_MAX - 1).collect();
+        self.edit(&repository, beyond.iter().map(|name| deletion(name)))?;
+        match self.receive_specs(&repository, &[format!("+{commit}:{KEPT}{commit}").into()]) {
+            Err(error) if is_refused_by_id(&error) => Err(GitError::NotFound {
+                url: self.url(),
+                what: format!("commit {commit} (no branch or tag leads to it, and it is not sent by its id)"),
+            }),
+            received => received.map(drop),
+        }
+    }
+
     /// The mirror, of the kind of ids that the remote counts in.
     fn repository_for(&self, id: Option<&gix::ObjectId>) -> Result<gix::Repository, GitError> {
         let repository = self.repository();
@@ -115,13 +143,22 @@ impl Mirror {
     /// the git program writes down their parents and times beside (`commit-graph`), where gix looks first; where
     /// even that is of no use, nothing is told, and the remote sends everything.
     fn receive(&self, repository: &gix::Repository, names: &[&str]) -> Result<u32, GitError> {
+        let specs: Vec<BString> = if names.len() <= BY_NAME {
+            names.iter().map(|name| format!("+{name}:{name}").into()).collect()
+        } else {
+            vec!["+refs/heads/*:refs/heads/*".into(), "+refs/tags/*:refs/tags/*".into()]
+        };
+        self.receive_specs(repository, &specs)
+    }
+
+    fn receive_specs(&self, repository: &gix::Repository, specs: &[BString]) -> Result<u32, GitError> {
         let unreadable = Cell::new(false);
-        match self.receive_with(repository, names, &unreadable) {
+        match self.receive_with(repository, specs, &unreadable) {
             Err(_) if unreadable.replace(false) => {}
             answer => return answer,
         }
         match self.write_commit_graph() {
-            Ok(()) => match self.receive_with(&self.repository(), names, &unreadable) {
+            Ok(()) => match self.receive_with(&self.repository(), specs, &unreadable) {
                 Err(_) if unreadable.replace(false) => {}
                 answer => return answer,
             },
@@ -134,21 +171,16 @@ impl Mirror {
             plain.config_snapshot_mut().set_value(&gix::config::tree::Fetch::NEGOTIATION_ALGORITHM, "noop").map(drop);
         told.map_err(|error| self.failed_here("preparing a fetch", chain(&error)))?;
         tracing::info!(mirror = %self.dir.display(), "a commit here cannot be read whole, so that everything is fetched again");
-        self.receive_with(&plain, names, &unreadable)
+        self.receive_with(&plain, specs, &unreadable)
     }
 
     /// One try; `unreadable` is set where a commit of the mirror is what failed.
     fn receive_with(
         &self,
         repository: &gix::Repository,
-        names: &[&str],
+        specs: &[BString],
         unreadable: &Cell<bool>,
     ) -> Result<u32, GitError> {
-        let specs: Vec<BString> = if names.len() <= BY_NAME {
-            names.iter().map(|name| format!("+{name}:{name}").into()).collect()
-        } else {
-            vec!["+refs/heads/*:refs/heads/*".into(), "+refs/tags/*:refs/tags/*".into()]
-        };
         let limits = &self.remote.access.limits;
         let bounds = || Bounds {
             doing: "the fetch",
@@ -222,13 +254,19 @@ fn is_unreadable(message: &str) -> bool {
     ["could not be decoded", "look up commit in graph", "actor signature"].iter().any(|said| message.contains(said))
 }
 
+/// Whether a fetch failed since the remote does not send this commit.
+fn is_refused_by_id(error: &GitError) -> bool {
+    let said = chain(error);
+    ["not our ref", "unadvertised object", "no such remote ref"].iter().any(|words| said.contains(words))
+}
+
 fn wanted(refs: &RefSnapshot) -> BTreeMap<String, gix::ObjectId> {
     let branches = refs.branches.iter().map(|(name, id)| (format!("refs/heads/{name}"), id.to_gix()));
     let tags = refs.tags.iter().map(|(name, tag)| (format!("refs/tags/{name}"), tag.object.to_gix()));
     branches.chain(tags).collect()
 }
 
-fn deletion(name: &str) -> Result<RefEdit, gix::Error> {
+pub(super) fn deletion(name: &str) -> Result<RefEdit, gix::Error> {
     let change = Change::Delete { expected: PreviousValue::Any, log: RefLog::AndReference };
     Ok(RefEdit { change, name: full(name)?, deref: false })
 }

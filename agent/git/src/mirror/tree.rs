@@ -34,6 +34,12 @@ impl Mirror {
         self.commit_of(id, target)
     }
 
+    /// The names of the tags that the mirror holds, as of the last fetch.
+    pub fn tags(&self) -> Result<Vec<String>, GitError> {
+        let names = self.own_refs(&self.repository())?.into_keys();
+        Ok(names.filter_map(|name| name.strip_prefix("refs/tags/").map(str::to_owned)).collect())
+    }
+
     /// Peels an object to its commit.
     fn commit_of(&self, id: gix::ObjectId, target: &Target) -> Result<CommitId, GitError> {
         let repository = self.repository();

@@ -10,17 +10,18 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
-    ApplicationSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec, ImageSpec,
-    PromotePolicy, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
+    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec,
+    ImageSpec, PromotePolicy, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
 use crate::config::locate::Step;
 
 /// The options that are refused, and why; the guide has them in a table.
-pub(super) const REFUSED: [(&str, &str); 12] = [
+pub(super) const REFUSED: [(&str, &str); 13] = [
     ("require_signed", "it names files of the agent's machine"),
     ("require_signature", "it names files of the agent's machine"),
+    ("verify", "it names files of the agent's machine"),
     ("sign", "it names a private key of the agent's machine"),
     ("args", "a value from a variable or a file of the agent's machine ends up in the image: write the value itself"),
     ("secrets", "they are files and variables of the agent's machine"),
@@ -136,6 +137,7 @@ impl Limits<'_> {
             name: _,
             repository,
             follow: _,
+            artifact,
             path: _,
             render: _,
             helm,
@@ -150,7 +152,12 @@ impl Limits<'_> {
             promote,
             protected: _,
         } = environment;
-        self.repository(repository, &mut |message| say(&[Step::Key("repository")], message));
+        match artifact {
+            Some(artifact) => self.artifact(artifact, &mut |key, message| {
+                say(&[Step::Key("artifact"), Step::Key(key)], message);
+            }),
+            None => self.repository(repository, &mut |message| say(&[Step::Key("repository")], message)),
+        }
         let HelmSpec { chart, release_name: _, values_files: _, values: _, skip_hooks: _, hook_timeout: _ } = helm;
         if let Some(chart) = chart {
             self.chart(chart, &mut |key, message| {
@@ -192,12 +199,25 @@ impl Limits<'_> {
         for (key, _) in has_login.into_iter().filter(|(_, is_there)| *is_there) {
             say(key, refusal(key));
         }
+        self.in_registry(repository, &mut |message| say("repository", message));
+    }
+
+    fn artifact(&self, artifact: &ArtifactSpec, say: &mut impl FnMut(&'static str, String)) {
+        let ArtifactSpec { image, follow: _, verify, media_type: _ } = artifact;
+        if !verify.is_empty() {
+            say("verify", refusal("verify"));
+        }
+        self.in_registry(&format!("oci://{image}"), &mut |message| say("repository", message));
+    }
+
+    /// The address of charts or of an artifact.
+    fn in_registry(&self, repository: &str, say: &mut impl FnMut(String)) {
         let is_below = |prefix: &String| {
             let prefix = prefix.trim_end_matches('/');
             repository.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         if is_devious(repository) || !self.source.repositories.iter().any(is_below) {
-            say("repository", self.no_repository(repository));
+            say(self.no_repository(repository));
         }
     }
 
@@ -381,6 +401,16 @@ mod tests {
                     "helm.chart = { repository = 'oci://registry.example/charts', name = 'a', version = '1.0.0' }\n",
                 ),
                 Vec::new(),
+            ),
+            (
+                environment("artifact = { repository = 'oci://registry.example/charts/a', verify = ['a.pub'] }\n")
+                    .replace("repository = 'https://forge/ops/fleet'\n", ""),
+                refused("verify"),
+            ),
+            (
+                environment("artifact = { repository = 'oci://registry.example/a', tag = 'b' }\n")
+                    .replace("repository = 'https://forge/ops/fleet'\n", ""),
+                vec!["repository oci://registry.example/a is not among the repositories of source teams".to_owned()],
             ),
             (
                 environment(

@@ -240,6 +240,6 @@ fn follows(environment: &Environment, branch: &str, refs: &RefSnapshot) -> bool 
     match &environment.spec.follow {
         Follow::Branch(followed) => followed == branch,
         Follow::Default => refs.default_branch.as_deref() == Some(branch),
-        Follow::Tag(_) => false,
+        Follow::Tag(_) | Follow::NewestTag(_) | Follow::Semver(_) | Follow::Commit(_) => false,
     }
 }

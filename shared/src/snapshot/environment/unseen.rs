@@ -19,6 +19,8 @@ pub enum Cover {
     Watch,
     /// A repository is polled: that of the manifests, or that of the code.
     Repository,
+    /// The registry of an artifact answers, and what it has may be deployed.
+    Artifact,
     /// The registry or chart repository of a chart answers which versions there are.
     Chart,
     /// The Secret with which the cluster pulls images is as the configuration says. No claim stands on it yet: new pods will.
@@ -47,7 +49,7 @@ impl Unseen {
             Cover::Cluster => format!("{what} cannot be observed: {reason}"),
             Cover::Watch => format!("{what} not watched: {reason}"),
             Cover::Repository | Cover::Chart => format!("{what} cannot be read: {reason}"),
-            Cover::PullSecret => format!("{what} is not up to date: {reason}"),
+            Cover::Artifact | Cover::PullSecret => format!("{what} is not up to date: {reason}"),
         }
     }
 }
@@ -80,9 +82,9 @@ impl EnvironmentStatus {
         if shown.known() != known {
             shown.last_known = Some(known);
         }
-        // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict, nor does a
-        // chart or a pull secret.
-        let others = [Cover::Repository, Cover::Chart, Cover::PullSecret];
+        // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict, nor does an
+        // artifact, a chart or a pull secret.
+        let others = [Cover::Repository, Cover::Artifact, Cover::Chart, Cover::PullSecret];
         let other = others.into_iter().find_map(lacks).filter(|_| self.message.is_empty());
         if let Some(unseen) = cluster.or(watch.filter(|_| known.sync == SyncStatus::Synced)).or(other) {
             shown.message = unseen.describe();
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn nothing_is_claimed_that_nothing_stands_on() {
-        use Cover::{Chart, Cluster, PullSecret, Repository, Watch};
+        use Cover::{Artifact, Chart, Cluster, PullSecret, Repository, Watch};
         use Health::{Degraded, Healthy};
         use SyncStatus::{OutOfSync, Synced};
         let unknown = (SyncStatus::Unknown, Health::Unknown);
@@ -144,6 +146,7 @@ mod tests {
             (Synced, Healthy, "", &[Repository][..], (Synced, Healthy), "repository cannot be read: forbidden"),
             (Synced, Degraded, "exit 1", &[Repository][..], (Synced, Degraded), "exit 1"),
             (Synced, Healthy, "", &[Chart][..], (Synced, Healthy), "chart cannot be read: forbidden"),
+            (Synced, Healthy, "", &[Artifact][..], (Synced, Healthy), "artifact is not up to date: forbidden"),
             (Synced, Healthy, "", &[PullSecret][..], (Synced, Healthy), "pullsecret is not up to date: forbidden"),
             (OutOfSync, Degraded, "exit 1", &[PullSecret][..], (OutOfSync, Degraded), "exit 1"),
             (Synced, Healthy, "", &[Repository, Watch][..], (Synced, Health::Unknown), "watch not watched: forbidden"),

@@ -47,7 +47,9 @@ fn mentions(object: &Object, word: &str) -> bool {
             let suspended = if e.suspended { "Suspended" } else { "" };
             any(&[&e.environment.to_string(), e.sync.word(), e.health.word(), suspended])
                 || any(&[&e.message, &e.spec.cluster, &e.spec.namespace])
-                || e.revision.as_ref().is_some_and(|r| any(&[&r.reference, r.commit.as_str()]))
+                || e.revision
+                    .as_ref()
+                    .is_some_and(|r| any(&[&r.reference, r.commit.as_str(), r.artifact.as_deref().unwrap_or_default()]))
                 || e.images.iter().any(|image| contains(image, word))
         }
         Object::Pod(p) => {

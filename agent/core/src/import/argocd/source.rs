@@ -1,12 +1,14 @@
 //! Where an Application has its manifests, and what renders them.
 
+use quarterdeck_shared::revision::CommitId;
 use serde_json::{Map, Value};
 
 use super::super::Around;
-use super::super::draft::{self, Chart, Environment, Helm};
+use super::super::draft::{self, Artifact, Chart, Environment, Helm};
 use super::super::fields::Fields;
 use super::parameters;
 use super::text;
+use crate::follow::revision::WantedTag;
 use crate::tree::paths::join;
 
 /// Reads the source, or the sources; whether the environment is whole with it. Why not was said.
@@ -55,20 +57,21 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
             return false;
         }
     }
-    if repository.starts_with("oci://") && chart.is_none() {
-        fields.not("spec.source.repoURL", "manifests are deployed from git only");
-        return false;
-    }
+    let is_artifact = repository.starts_with("oci://");
     let is_whole = match chart {
         Some(chart) => of_registry(fields, around, (repository, chart, revision), values, environment),
         None => {
-            environment.repository = repository;
             let Some(path) = join("", path.trim_start_matches('/')) else {
                 fields.not("spec.source.path", format!("{path} leads out of the repository"));
                 return false;
             };
             environment.path = path;
-            follow(fields, "spec.source.targetRevision", revision.as_deref(), environment)
+            if is_artifact {
+                artifact(fields, repository, revision, environment)
+            } else {
+                environment.repository = repository;
+                follow(fields, "spec.source.targetRevision", revision.as_deref(), environment)
+            }
         }
     };
     if fields.flag("spec.source.directory.recurse") == Some(false)
@@ -81,6 +84,33 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
     }
     environment.helm = Helm { chart: environment.helm.chart.take(), ..helm(fields, name, values, environment) };
     is_whole
+}
+
+/// An artifact of a registry; whether what is followed of it can be.
+fn artifact(
+    fields: &mut Fields<'_>,
+    repository: String,
+    revision: Option<String>,
+    environment: &mut Environment,
+) -> bool {
+    let mut artifact = Artifact { repository: repository.trim_end_matches('/').to_owned(), ..Artifact::default() };
+    match revision {
+        Some(digest) if digest.starts_with("sha256:") => artifact.digest = Some(digest),
+        Some(range) if is_range(&range) => {
+            if let Err(error) = WantedTag::in_range(&range) {
+                fields.not("spec.source.targetRevision", error.to_string());
+                return false;
+            }
+            artifact.semver = Some(range);
+        }
+        tag => artifact.tag = tag.filter(|tag| tag != "HEAD"),
+    }
+    environment.artifact = Some(artifact);
+    true
+}
+
+fn is_range(revision: &str) -> bool {
+    revision.contains(['*', '<', '>', '^', '~', ' ', '|', ','])
 }
 
 /// A chart of elsewhere; its values are in the repository that has a `ref`, or in the one that is imported.
@@ -110,19 +140,22 @@ fn of_registry(
     }
 }
 
-/// What is followed: a branch or a tag. Whether one is.
+/// What is followed: a branch, a tag, a range of versions or a commit. Whether it can be.
 fn follow(fields: &mut Fields<'_>, field: &str, revision: Option<&str>, environment: &mut Environment) -> bool {
     let Some(revision) = revision.filter(|revision| *revision != "HEAD") else { return true };
     let is_commit = revision.len() >= 7 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_commit {
-        fields.not(field, "commits are not supported: name a branch or a tag, and pin the commit with `qd rollback`");
+    if revision.parse::<CommitId>().is_ok() {
+        environment.commit = Some(revision.to_owned());
+    } else if is_commit {
+        fields.not(field, format!("the first digits of a commit are not enough: write the whole id of {revision}"));
         return false;
-    }
-    if revision.contains(['*', '<', '>', '^', '~', ' ']) {
-        fields.not(field, "version ranges are not supported: name a branch or a tag");
-        return false;
-    }
-    if let Some(branch) = revision.strip_prefix("refs/heads/") {
+    } else if is_range(revision) {
+        if let Err(error) = WantedTag::in_range(revision) {
+            fields.not(field, error.to_string());
+            return false;
+        }
+        environment.semver = Some(revision.to_owned());
+    } else if let Some(branch) = revision.strip_prefix("refs/heads/") {
         environment.branch = Some(branch.to_owned());
     } else if let Some(tag) = revision.strip_prefix("refs/tags/") {
         environment.tag = Some(tag.to_owned());

@@ -98,9 +98,19 @@ fn follow(
     around: &Around,
     environment: &mut Environment,
 ) -> bool {
-    if reference["kind"] != "GitRepository" {
-        fields.not("spec.sourceRef", "manifests are deployed from git only");
-        return false;
+    match reference["kind"].as_str() {
+        Some("GitRepository") => {}
+        Some("OCIRepository") => {
+            let found = named(objects, reference, document);
+            if found.is_none() {
+                fields.not("spec.sourceRef", "the OCIRepository is missing: import it as well");
+            }
+            return found.is_some_and(|found| source::artifact(fields, &found.object, environment));
+        }
+        _ => {
+            fields.not("spec.sourceRef", "manifests are deployed from git or a registry");
+            return false;
+        }
     }
     match (named(objects, reference, document), &around.repository) {
         (Some(found), _) => source::git(fields, &found.object, environment),

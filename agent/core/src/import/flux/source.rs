@@ -1,11 +1,13 @@
 //! Where Flux has things from.
 
+use quarterdeck_shared::revision::CommitId;
 use serde_json::Value;
 
-use super::super::draft::{Chart, Environment};
+use super::super::draft::{Artifact, Chart, Environment};
 use super::super::fields::Fields;
 use super::super::{Document, Imported, Outcome};
 use super::REASONS;
+use crate::follow::revision::WantedTag;
 
 /// Says what of a source is done otherwise, or not.
 pub(super) fn told(document: &Document, imported: &mut Imported) {
@@ -24,12 +26,14 @@ pub(super) fn told(document: &Document, imported: &mut Imported) {
         }
         _ => &[("spec.secretRef", Outcome::Otherwise, "the login is that of [[repository]]")],
     };
+    let verify = match document.object["kind"].as_str() {
+        Some("OCIRepository") => {
+            "write the public key to a file, and list it in artifact.verify; signatures of charts are not verified"
+        }
+        _ => "signatures of commits and charts are not verified; those of images are, by require_signature",
+    };
     let more = [
-        (
-            "spec.verify",
-            Outcome::Not,
-            "signatures of commits and charts are not verified; those of images are, by require_signature",
-        ),
+        ("spec.verify", Outcome::Not, verify),
         ("spec.ignore", Outcome::Otherwise, "the inputs of a render are known: a commit elsewhere renders nothing"),
         ("spec.insecure", Outcome::Otherwise, "insecure = true of a [[registry]]"),
         ("spec.certSecretRef", Outcome::Otherwise, "ca_file of the [[registry]] or [[repository]]"),
@@ -46,14 +50,62 @@ pub(super) fn git(fields: &mut Fields<'_>, source: &Value, environment: &mut Env
         return false;
     };
     address.clone_into(&mut environment.repository);
-    if text("/spec/ref/commit").is_some() || text("/spec/ref/semver").is_some() || text("/spec/ref/name").is_some() {
-        fields.not("spec.sourceRef", "commits, ranges and refs are not supported: name a branch or a tag");
-        return false;
-    }
-    environment.tag = text("/spec/ref/tag").map(str::to_owned);
-    if environment.tag.is_none() {
+    // In the order in which Flux looks at them.
+    if let Some(commit) = text("/spec/ref/commit") {
+        environment.commit = Some(commit.to_owned());
+        if let Err(error) = commit.parse::<CommitId>() {
+            fields.not("spec.sourceRef", error.to_string());
+            return false;
+        }
+    } else if let Some(name) = text("/spec/ref/name") {
+        let named = (name.strip_prefix("refs/heads/"), name.strip_prefix("refs/tags/"));
+        (environment.branch, environment.tag) = (named.0.map(str::to_owned), named.1.map(str::to_owned));
+        if named == (None, None) {
+            fields.not("spec.sourceRef", format!("{name} is neither a branch nor a tag"));
+            return false;
+        }
+    } else if let Some(range) = text("/spec/ref/semver") {
+        environment.semver = Some(range.to_owned());
+        if let Err(error) = WantedTag::in_range(range) {
+            fields.not("spec.sourceRef", error.to_string());
+            return false;
+        }
+    } else if let Some(tag) = text("/spec/ref/tag") {
+        environment.tag = Some(tag.to_owned());
+    } else {
         environment.branch = text("/spec/ref/branch").map(str::to_owned);
     }
+    true
+}
+
+/// Deploys the artifact that an OCIRepository is; whether an environment can.
+pub(super) fn artifact(fields: &mut Fields<'_>, source: &Value, environment: &mut Environment) -> bool {
+    let text = |path: &str| source.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let Some(address) = text("/spec/url").filter(|address| address.starts_with("oci://")) else {
+        fields.not("spec.sourceRef", "no address");
+        return false;
+    };
+    // In the order in which Flux looks at them.
+    let follow = (text("/spec/ref/digest"), text("/spec/ref/semver"), text("/spec/ref/tag"));
+    let (digest, semver, tag) = match follow {
+        (Some(digest), ..) => (Some(digest), None, None),
+        (None, Some(range), _) => (None, Some(range), None),
+        (None, None, tag) => (None, None, tag),
+    };
+    if let Some(error) = semver.and_then(|range| WantedTag::in_range(range).err()) {
+        fields.not("spec.sourceRef", error.to_string());
+        return false;
+    }
+    if semver.is_some() && text("/spec/ref/semverFilter").is_some() {
+        fields.not("spec.sourceRef", "tags are not filtered before the range: semverFilter of the OCIRepository");
+    }
+    environment.artifact = Some(Artifact {
+        repository: address.trim_end_matches('/').to_owned(),
+        tag: tag.map(str::to_owned),
+        semver: semver.map(str::to_owned),
+        digest: digest.map(str::to_owned),
+        media_type: text("/spec/layerSelector/mediaType").map(str::to_owned),
+    });
     true
 }
 
