@@ -19,7 +19,7 @@ use quarterdeck_shared::snapshot::{Object, RunStatus};
 use quarterdeck_shared::status::{Phase, StageKind};
 
 use crate::Options;
-use crate::docker::docker;
+use crate::docker;
 use crate::figure::{Figure, Goal, Unit};
 use crate::follow::Follow;
 use crate::measure::{self, Process};
@@ -151,8 +151,8 @@ async fn small(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
             // As the agent's: an image of its own for each commit, though every step is cached.
             let label = format!("org.opencontainers.image.version=1.{run}.0");
             let build = ["build", "--quiet", "--label", &label, "--tag", &name, &place];
-            *time = measure::run(&mut docker(&yard.parts, way, &build))?
-                + measure::run(&mut docker(&yard.parts, way, &["push", "--quiet", &name]))?;
+            *time = measure::run(&mut docker::command(&yard.parts, way, &build))?
+                + measure::run(&mut docker::command(&yard.parts, way, &["push", "--quiet", &name]))?;
         }
         if run > 0 {
             ours.push(whole);
@@ -181,7 +181,7 @@ async fn tested(options: &Options, yard: &mut Yard) -> anyhow::Result<Figure> {
         yard.tested.commit("main", &[("README.md", &format!("Version {run}\n"))], "Words");
         let (done, ..) = yard.deliver("tested", &format!("build-1.{run}.0")).await?;
         let image = done.artifact.as_ref().context("an image was built")?.images[0].id.clone();
-        let beside = measure::run(&mut docker(&yard.parts, true, &["run", "--rm", &image, "true"]))?;
+        let beside = measure::run(&mut docker::command(&yard.parts, true, &["run", "--rm", &image, "true"]))?;
         if run > 0 {
             ours.push(took(&done, StageKind::Test)?);
             docker.push(beside);
@@ -210,7 +210,11 @@ async fn large(options: &Options, yard: &mut Yard) -> anyhow::Result<Vec<Figure>
         yard.clear()?;
         for (way, times) in [(false, &mut classic), (true, &mut buildkit)] {
             let name = format!("{}/docker-large:1.{run}.0", yard.image);
-            times.push(measure::run(&mut docker(&yard.parts, way, &["build", "--quiet", "--tag", &name, &place]))?);
+            times.push(measure::run(&mut docker::command(
+                &yard.parts,
+                way,
+                &["build", "--quiet", "--tag", &name, &place],
+            ))?);
             yard.clear()?;
         }
     }

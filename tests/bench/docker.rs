@@ -6,7 +6,7 @@ use std::process::Command;
 use harness::real::Parts;
 
 /// The program with these words: with BuildKit, which is what the agent takes, or classic.
-pub(crate) fn docker(parts: &Parts, buildkit: bool, words: &[&str]) -> Command {
+pub(crate) fn command(parts: &Parts, buildkit: bool, words: &[&str]) -> Command {
     let mut command = Command::new(Path::new(parts.get("WORLD_BIN")).join("docker"));
     command.args(words).env("DOCKER_HOST", parts.get("DOCKER_HOST"));
     command.env("DOCKER_CONFIG", parts.get("DOCKER_CONFIG"));

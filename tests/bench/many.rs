@@ -18,7 +18,7 @@ use quarterdeck_shared::snapshot::Object;
 use quarterdeck_shared::status::Phase;
 
 use crate::Options;
-use crate::docker::docker;
+use crate::docker;
 use crate::figure::{Figure, Goal, Unit};
 use crate::follow::Follow;
 use crate::measure::{self, Process};
@@ -113,8 +113,8 @@ fn by_docker(parts: &Parts, image: &str, run: usize) -> anyhow::Result<f64> {
         }
         let name = format!("{image}/docker-{number}:1.{run}.0");
         let place = folder.path().display().to_string();
-        took += measure::run(&mut docker(parts, true, &["build", "--quiet", "--tag", &name, &place]))?;
-        took += measure::run(&mut docker(parts, true, &["push", "--quiet", &name]))?;
+        took += measure::run(&mut docker::command(parts, true, &["build", "--quiet", "--tag", &name, &place]))?;
+        took += measure::run(&mut docker::command(parts, true, &["push", "--quiet", &name]))?;
     }
     Ok(took)
 }

@@ -13,7 +13,7 @@ use harness::real::{Parts, Town, http, in_town};
 use serde_json::{Value, json};
 
 use crate::Options;
-use crate::docker::docker;
+use crate::docker;
 use crate::figure::{Figure, Goal, Unit};
 use crate::measure;
 
@@ -112,8 +112,8 @@ fn by_docker(parts: &Parts, image: &str, run: usize) -> anyhow::Result<f64> {
         std::fs::write(folder.path().join(path), text)?;
     }
     let (name, place) = (format!("{image}:docker-{run}"), folder.path().display().to_string());
-    let built = measure::run(&mut docker(parts, true, &["build", "--quiet", "--tag", &name, &place]))?;
-    Ok(built + measure::run(&mut docker(parts, true, &["run", "--rm", &name, "sh", "-c", WORK]))?)
+    let built = measure::run(&mut docker::command(parts, true, &["build", "--quiet", "--tag", &name, &place]))?;
+    Ok(built + measure::run(&mut docker::command(parts, true, &["run", "--rm", &name, "sh", "-c", WORK]))?)
 }
 
 fn files(version: &str) -> [(&'static str, String); 2] {

@@ -19,7 +19,7 @@ use quarterdeck_core::sync::plan::Memory;
 pub async fn plan(context: &Arc<Context>, environment: &Environment) -> Result<AdoptionAnswer, ReconcileError> {
     let name = &environment.id;
     let status = queries::status(context, environment)?;
-    let revision = resolve(environment, &status).await?;
+    let revision = resolve(context, environment, &status).await?;
     let desired = render(context, environment, &revision).await?.manifests;
     let asked = name.clone();
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
@@ -79,7 +79,7 @@ pub(super) async fn adopt(
 async fn write(context: &Arc<Context>, environment: &Environment, memory: &Memory) -> Result<Event, ReconcileError> {
     let name = &environment.id;
     let status = queries::status(context, environment)?;
-    let revision = resolve(environment, &status).await?;
+    let revision = resolve(context, environment, &status).await?;
     let desired = render(context, environment, &revision).await?.manifests;
     let (cluster, namespace) = (&environment.cluster, &environment.spec.namespace);
     let failed = |source| cluster_error(environment, source);
