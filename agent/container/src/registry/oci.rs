@@ -7,12 +7,12 @@ mod artifact;
 mod call;
 mod challenge;
 mod created;
+mod error;
 mod listing;
 mod packaged;
 mod signatures;
 mod upload;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -24,19 +24,19 @@ use oci_client::{Client, Reference};
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::authorities::{Authorities, NoAuthorities};
+use super::authorities::Authorities;
 use super::credentials::Login;
 use super::harbor::{Harbor, HarborError};
-use super::messages::AUTHORITY;
 pub use artifact::{Artifact, Layer};
 use call::{Call, TIME_LIMIT, is_missing, is_refused};
 pub use created::Creations;
+pub use error::RegistryError;
 pub use listing::{Listing, Validator};
 pub use packaged::Packaged;
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
-use quarterdeck_shared::error::{Hint, chain};
-use quarterdeck_system::certificate::{Distrust, distrust};
+use quarterdeck_shared::error::chain;
+use quarterdeck_system::certificate::distrust;
 pub use upload::{Upload, UploadError, UploadedBlob, UploadedManifest};
 
 /// Connecting is the part that hangs when a host is down.
@@ -82,171 +82,6 @@ pub struct Tags {
     pub more: bool,
 }
 
-/// Why a registry did not answer the question.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// 401 with a login: it is wrong, or it has ended.
-    #[error("the registry {registry} does not accept the login of {user}: {message}")]
-    WrongLogin {
-        /// The host.
-        registry: String,
-        /// The user name, or what kind of token it was.
-        user: String,
-        /// The registry's words.
-        message: String,
-    },
-    /// 401 or 403 though the login is good, or there is none.
-    #[error("{}", no_permission(.image, .user.as_deref()))]
-    NoPermission {
-        /// Registry and repository.
-        image: String,
-        /// Who asked; none without a login.
-        user: Option<String>,
-    },
-    /// It could not be reached, or broke off.
-    #[error("the registry {registry} is unreachable: {message}")]
-    Away {
-        /// The host.
-        registry: String,
-        /// What happened.
-        message: String,
-    },
-    /// Its certificate is not to be trusted.
-    #[error("the certificate of the registry {registry} was rejected: {why}")]
-    Certificate {
-        /// The host.
-        registry: String,
-        /// What is wrong with it.
-        why: Distrust,
-    },
-    /// 429
-    #[error("the registry {registry} limits requests ({message})")]
-    Busy {
-        /// The host.
-        registry: String,
-        /// The registry's words.
-        message: String,
-        /// How long it asks to be left alone, where it says so.
-        retry_after: Option<Duration>,
-    },
-    /// The file of its authorities names none.
-    #[error("the registry {registry} cannot be asked: ca_file {source}")]
-    Authorities {
-        /// The host.
-        registry: String,
-        /// The file, and why.
-        source: NoAuthorities,
-    },
-    /// The registry has something else under the tag than what was pushed.
-    #[error(
-        "the engine pushed {pushed} as {image}, but the registry answers {found}: another client pushed that tag, or a proxy changes images"
-    )]
-    OtherDigest {
-        /// The full name with its tag.
-        image: String,
-        /// The engine's digest.
-        pushed: String,
-        /// What the registry says.
-        found: String,
-    },
-    /// What is under the name is of another kind than what was asked for.
-    #[error("{image} is {found}, not {wanted}")]
-    OtherKind {
-        /// The full name.
-        image: String,
-        /// What it is.
-        found: String,
-        /// What it should be.
-        wanted: &'static str,
-    },
-    /// The content is not that of its digest.
-    #[error("the content of {image} does not match its digest {digest}: it was changed on the way, or in the registry")]
-    OtherContent {
-        /// The full name.
-        image: String,
-        /// What the manifest says.
-        digest: String,
-    },
-    /// The content is larger than what is read.
-    #[error("{image} is larger than {bytes_max} bytes")]
-    TooLarge {
-        /// The full name.
-        image: String,
-        /// The bound.
-        bytes_max: u64,
-    },
-    /// Any other answer.
-    #[error("asking the registry about {image}: {message}")]
-    Answer {
-        /// The image.
-        image: String,
-        /// Status and the registry's words.
-        message: String,
-    },
-    /// No client could be made.
-    #[error("the registry {registry} cannot be asked: {message}")]
-    NoClient {
-        /// The host.
-        registry: String,
-        /// Why.
-        message: String,
-    },
-    /// The login is of a kind that only the engine can use.
-    #[error(
-        "the registry {registry} cannot be asked: the login is an identity token, which only the engine knows how to use"
-    )]
-    IdentityToken {
-        /// The host.
-        registry: String,
-    },
-}
-
-impl Hint for RegistryError {
-    fn hint(&self) -> Cow<'_, str> {
-        match self {
-            Self::WrongLogin { registry, .. } => {
-                format!("check `username` and `password_env` under [[registry]], or `docker login {registry}`").into()
-            }
-            Self::NoPermission { user: Some(_), .. } => "give that login the right, or check the image's name".into(),
-            Self::NoPermission { user: None, .. } => {
-                "set `username` and `password_env` under [[registry]], or use `docker login`".into()
-            }
-            Self::Certificate { why, .. } => why.remedy(AUTHORITY).into(),
-            Self::OtherDigest { .. } => "nothing was recorded; push again".into(),
-            Self::NoClient { .. } => "install ca-certificates, or name a `ca_file` under [[registry]]".into(),
-            Self::Authorities { .. } => "correct `ca_file` under [[registry]], or the file".into(),
-            Self::Busy { retry_after: Some(wait), .. } => {
-                format!("wait {} s, as the registry asks; the agent does", wait.as_secs()).into()
-            }
-            Self::OtherContent { .. } => {
-                "push it again, or see what stands between this machine and the registry".into()
-            }
-            Self::OtherKind { .. } | Self::TooLarge { .. } => "see that the name and the tag are right".into(),
-            Self::Away { .. } | Self::Busy { .. } | Self::Answer { .. } | Self::IdentityToken { .. } => "".into(),
-        }
-    }
-}
-
-impl RegistryError {
-    /// Whether the same question may be answered later.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Away { .. } | Self::Busy { .. } => true,
-            // A certificate is renewed, or its authority named, while the work waits.
-            Self::Certificate { .. } | Self::Authorities { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// How long the registry asks to be left alone.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Busy { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-}
-
 impl Registries {
     /// Registries on loopback are spoken to in plain http, as the engines do; so are these hosts. All others get TLS.
     pub fn new(insecure: impl IntoIterator<Item = String>) -> Self {
@@ -267,12 +102,12 @@ impl Registries {
 
     /// The digest of an image by its tag (or digest); none if the registry has no such image.
     pub async fn digest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<String>, RegistryError> {
-        let is_kept = self.keeps(image.registry(), login);
-        match self.ask_digest(image, login).await {
-            Err(error) if is_kept && self.lets_go(image.registry(), login, &error) => {
-                self.ask_digest(image, login).await
+        let mut tokens = self.tokens(image.registry(), login);
+        loop {
+            match self.ask_digest(image, login).await {
+                Err(error) if tokens.were_old(&error) => {}
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 
@@ -441,18 +276,11 @@ impl Registries {
         })
     }
 
-    /// Whether tokens of an earlier question may be used for the next one.
-    fn keeps(&self, registry: &str, login: Option<&Login>) -> bool {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.contains_key(&client_key(registry, login))
-    }
-
-    /// Lets go of the tokens where this may be about them: a token server that was started with another key, or whose clock
-    /// was set, refuses what it gave before. True where it is worth asking once more, with a new token.
-    fn lets_go(&self, registry: &str, login: Option<&Login>, error: &RegistryError) -> bool {
-        let is_refusal = matches!(error, RegistryError::NoPermission { .. } | RegistryError::WrongLogin { .. });
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        is_refusal && clients.remove(&client_key(registry, login)).is_some()
+    /// The tokens by which a question is asked.
+    fn tokens(&self, registry: &str, login: Option<&Login>) -> Tokens<'_> {
+        let key = client_key(registry, login);
+        let are_kept = self.clients.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key);
+        Tokens { clients: &self.clients, key, are_kept }
     }
 
     fn client(&self, registry: &str, login: Option<&Login>, trust: Option<&Authorities>) -> Client {
@@ -479,18 +307,28 @@ impl Registries {
     }
 }
 
+/// The tokens of a login at a registry: those of earlier questions, which are kept with its client.
+struct Tokens<'r> {
+    clients: &'r Mutex<BTreeMap<ClientKey, Kept<Client>>>,
+    key: ClientKey,
+    are_kept: bool,
+}
+
+impl Tokens<'_> {
+    /// Whether it may be for an old token that the question was refused, and is worth asking once more with a new one: a token
+    /// server that was started with another key, or whose clock was set, refuses what it gave before. The old ones are let go.
+    fn were_old(&mut self, error: &RegistryError) -> bool {
+        let is_refusal = matches!(error, RegistryError::NoPermission { .. } | RegistryError::WrongLogin { .. });
+        let may_be = is_refusal && std::mem::take(&mut self.are_kept);
+        may_be && self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key).is_some()
+    }
+}
+
 /// A client for what needs no login.
 fn bare(trust: Option<&Authorities>) -> Result<reqwest::Client, String> {
     let builder = reqwest::Client::builder().connect_timeout(CONNECT_LIMIT).timeout(TIME_LIMIT).user_agent(USER_AGENT);
     let own = trust.into_iter().flat_map(Authorities::certificates);
     own.fold(builder, reqwest::ClientBuilder::add_root_certificate).build().map_err(|error| chain(&error))
-}
-
-fn no_permission(image: &str, user: Option<&str>) -> String {
-    match user {
-        Some(user) => format!("{user} may not read {image}"),
-        None => format!("{image} does not exist, or requires a login"),
-    }
 }
 
 /// `localhost`, `127.0.0.1:5000`, `[::1]:5000`: engines speak plain http to these without being told.

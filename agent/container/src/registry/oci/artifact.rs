@@ -45,12 +45,12 @@ impl Registries {
         kind: &Artifact,
         login: Option<&Login>,
     ) -> Result<Option<Layer>, RegistryError> {
-        let is_kept = self.keeps(name.registry(), login);
-        match self.ask_artifact(name, kind, login).await {
-            Err(error) if is_kept && self.lets_go(name.registry(), login, &error) => {
-                self.ask_artifact(name, kind, login).await
+        let mut tokens = self.tokens(name.registry(), login);
+        loop {
+            match self.ask_artifact(name, kind, login).await {
+                Err(error) if tokens.were_old(&error) => {}
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 

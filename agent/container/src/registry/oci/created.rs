@@ -54,12 +54,12 @@ impl Registries {
         tags: &BTreeSet<&str>,
         known: &mut Creations,
     ) -> Result<(), RegistryError> {
-        let is_kept = self.keeps(image.registry(), login);
-        match self.ask_created(image, login, tags, known).await {
-            Err(error) if is_kept && self.lets_go(image.registry(), login, &error) => {
-                self.ask_created(image, login, tags, known).await
+        let mut tokens = self.tokens(image.registry(), login);
+        loop {
+            match self.ask_created(image, login, tags, known).await {
+                Err(error) if tokens.were_old(&error) => {}
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 

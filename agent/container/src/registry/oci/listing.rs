@@ -72,12 +72,12 @@ impl Registries {
         limit: usize,
         known: Option<&Validator>,
     ) -> Result<Listing, RegistryError> {
-        let is_kept = self.keeps(image.registry(), login);
-        match self.ask_listing(image, login, limit, known).await {
-            Err(error) if is_kept && self.lets_go(image.registry(), login, &error) => {
-                self.ask_listing(image, login, limit, known).await
+        let mut tokens = self.tokens(image.registry(), login);
+        loop {
+            match self.ask_listing(image, login, limit, known).await {
+                Err(error) if tokens.were_old(&error) => {}
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 

@@ -41,12 +41,12 @@ impl Registries {
         bytes_max: u64,
         login: Option<&Login>,
     ) -> Result<Option<Packaged>, RegistryError> {
-        let is_kept = self.keeps(name.registry(), login);
-        match self.ask_packaged(name, media_type, bytes_max, login).await {
-            Err(error) if is_kept && self.lets_go(name.registry(), login, &error) => {
-                self.ask_packaged(name, media_type, bytes_max, login).await
+        let mut tokens = self.tokens(name.registry(), login);
+        loop {
+            match self.ask_packaged(name, media_type, bytes_max, login).await {
+                Err(error) if tokens.were_old(&error) => {}
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 

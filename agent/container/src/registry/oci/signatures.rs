@@ -47,12 +47,12 @@ impl Registries {
         wanted: Wanted,
         login: Option<&Login>,
     ) -> Result<Vec<Result<Claim, Unfit>>, RegistryError> {
-        let is_kept = self.keeps(image.registry(), login);
-        match self.ask_claims(image, wanted, login).await {
-            Err(error) if is_kept && self.lets_go(image.registry(), login, &error) => {
-                self.ask_claims(image, wanted, login).await
+        let mut tokens = self.tokens(image.registry(), login);
+        loop {
+            match self.ask_claims(image, wanted, login).await {
+                Err(error) if tokens.were_old(&error) => {}
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 
