@@ -176,7 +176,9 @@ async fn own(
         match write(objects, environment, manifest, ownership, live, doing).await {
             Err(problem) if problem.class == Class::Conflict && attempt < ATTEMPTS => attempt += 1,
             Err(problem) if problem.class == Class::NotFound => return Ok(()),
-            done => return done,
+            // What the server says of the object may hold its values.
+            Err(problem) => return Err(ApiProblem { message: manifest.scrub(&problem.message), ..problem }),
+            Ok(()) => return Ok(()),
         }
     }
 }

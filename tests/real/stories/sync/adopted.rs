@@ -179,7 +179,8 @@ async fn what_helm_installed_is_adopted_and_its_fields_go_with_the_next_sync() -
         std::fs::create_dir_all(folder.join("templates"))?;
         std::fs::write(folder.join("Chart.yaml"), "apiVersion: v2\nname: cache\nversion: 1.0.0\n")?;
         let labels = "  labels: { app.kubernetes.io/managed-by: {{ .Release.Service }} }\n";
-        let chart = |name: &str| config(name, "1").replacen("data:", &format!("{labels}data:"), 1) + "  legacy: helm\n";
+        let chart =
+            |name: &str| config(name, "1").replacen("\ndata:", &format!("\n{labels}data:"), 1) + "  legacy: helm\n";
         std::fs::write(folder.join("templates/shop.yaml"), chart("shop"))?;
         std::fs::write(folder.join("templates/left.yaml"), chart("left"))?;
         let namespace = town.namespace.clone();
