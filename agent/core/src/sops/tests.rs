@@ -318,6 +318,8 @@ fn a_file_of_keys_is_read_line_by_line_and_its_keys_are_never_told() {
 }
 
 proptest! {
+    /// The name of an encrypted value is part of what was encrypted. SOPS encrypts no empty value, and its MAC is of values alone:
+    /// the name of one is the only thing that may differ.
     #[test]
     fn whatever_is_changed_in_a_file_it_is_refused_or_says_the_same(at in 0_usize..1_500, byte in any::<u8>()) {
         let content = fixture!("secret.yaml");
@@ -325,10 +327,14 @@ proptest! {
         let at = at.min(changed.len() - 1);
         changed[at] = byte;
         let (whole, _) = clear("db.yaml", content);
-        let values = |text: &[u8]| crate::yaml::parse(text).unwrap().remove(0).value;
+        let values = |text: &[u8]| {
+            let mut object = crate::yaml::parse(text).unwrap().remove(0).value;
+            object["stringData"].as_object_mut().unwrap().retain(|_, value| *value != "");
+            object["stringData"].clone()
+        };
         // Where it is no file of SOPS any more, what is encrypted in it is refused as an object.
         if let Ok(Some(Clear { content, .. })) = decrypt("db.yaml", &changed, &with(&[KEY])) {
-            prop_assert_eq!(values(&content)["stringData"].clone(), values(whole.as_bytes())["stringData"].clone());
+            prop_assert_eq!(values(&content), values(whole.as_bytes()));
         }
     }
 }
