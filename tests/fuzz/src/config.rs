@@ -45,7 +45,8 @@ fn is_valid(config: &Config) {
         let built = delivery.iter().flat_map(|delivery| &delivery.images);
         assert!(built.map(|image| &image.name).all(|name| !followed.contains(name)), "{name} follows what it builds");
         let promotes = |one: &&EnvironmentSpec| delivery.is_some() && one.promote.by != PromoteBy::None;
-        let on_a_tag = environments.iter().filter(promotes).find(|one| !one.follow.is_branch() || one.artifact.is_some());
+        let on_a_tag =
+            environments.iter().filter(promotes).find(|one| !one.follow.is_branch() || one.artifact.is_some());
         assert!(on_a_tag.is_none(), "{name} promotes to a tag");
     }
 }
