@@ -37,8 +37,8 @@
 //! - [`clusters`]: all clusters. [`monitor`]: what their watches say becomes what consoles see. [`wanted`]: what each
 //!   environment wants, for its neighbours.
 //! - [`charts`]: charts of registries and chart repositories: which version is wanted, and the archives that are kept.
-//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`sops`]: the keys and the program
-//!   that decrypt its files. [`signing`]: those that sign images.
+//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`renders`]: what they made before,
+//!   sealed on the disk. [`sops`]: the keys and the program that decrypt its files. [`signing`]: those that sign images.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`connectivity`], [`readable`]: what can be reached.
 //! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.
