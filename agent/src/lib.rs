@@ -40,6 +40,8 @@
 //! - [`artifacts`]: artifacts of registries with manifests, which become commits.
 //! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`sops`]: the keys and the program
 //!   that decrypt its files. [`signing`]: those that sign images.
+//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`renders`]: what they made before,
+//!   sealed on the disk. [`sops`]: the keys and the program that decrypt its files. [`signing`]: those that sign images.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`connectivity`], [`readable`]: what can be reached.
 //! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.

@@ -42,13 +42,22 @@ async fn three(more: &str) -> World {
 
 /// Waits until each is synced to what the branch is at, with manifests that came from there since the agent started.
 async fn all(world: &World, from: RenderedFrom) {
-    let head = deploy(world).rev("main");
     for name in NAMES {
-        let what = format!("{name} to be synced, {}", from.describe());
-        let is_it =
-            |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && is_at(app, &head) && app.rendered == Some(from);
-        world.wait_for(&what, name, is_it).await.unwrap();
+        at_head(world, name, from).await;
     }
+}
+
+async fn at_head(world: &World, name: &str, from: RenderedFrom) {
+    let head = deploy(world).rev("main");
+    let is_it = |app: &EnvironmentStatus| {
+        app.sync == SyncStatus::Synced && is_at(app, &head) && app.rendered.is_some_and(|now| is_from(now, from))
+    };
+    world.wait_for(&format!("{name} to be synced, {}", from.describe()), name, is_it).await.unwrap();
+}
+
+/// What was rendered now may have been looked at once more since: how often programs were started says the rest.
+fn is_from(now: RenderedFrom, from: RenderedFrom) -> bool {
+    now == from || (now, from) == (RenderedFrom::Cache, RenderedFrom::Now)
 }
 
 fn starts(world: &World) -> usize {
@@ -83,12 +92,8 @@ async fn a_restart_of_an_unchanged_fleet_starts_no_program_and_a_change_starts_o
     let text = config_map("a", "another");
     deploy(&world).commit("main", &[("README.md", "other"), ("apps/web/a.yaml", &text)], "Web, and words");
     world.start_agent().await.unwrap();
-    let commit = deploy(&world).rev("main");
     for (name, from) in [("web", RenderedFrom::Now), ("shop", RenderedFrom::Cache), ("api", RenderedFrom::Cache)] {
-        let is_it = |app: &EnvironmentStatus| {
-            app.sync == SyncStatus::Synced && is_at(app, &commit) && app.rendered == Some(from)
-        };
-        world.wait_for(&format!("{name} at the commit"), name, is_it).await.unwrap();
+        at_head(&world, name, from).await;
     }
     assert_eq!(starts(&world), 4, "the one that changed");
     let told = doctor(&world).await;
@@ -158,13 +163,12 @@ async fn what_is_damaged_is_rendered_again_and_told_once() {
     }
     world.start_agent().await.unwrap();
     all(&world, RenderedFrom::Now).await;
+    let log = std::fs::read_to_string(world.path("agent.log")).unwrap();
+    assert_eq!(log.matches("a render that is kept is damaged").count(), 3, "{log}");
     world.kill_agent();
     world.start_agent().await.unwrap();
     all(&world, RenderedFrom::Cache).await;
     assert_eq!(starts(&world), 6);
-    let log = std::fs::read_to_string(world.path("agent.log")).unwrap();
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains("a render that is kept is damaged")).collect();
-    assert!(lines.len() <= 3, "{lines:#?}");
 }
 
 #[tokio::test]
@@ -175,18 +179,19 @@ async fn nothing_is_kept_where_that_is_turned_off_or_the_key_is_gone() {
     assert_eq!((files(&world, "cache").len(), files(&world, "kept").len()), (0, 0));
     assert_eq!(doctor(&world).await, "cached: off; of syncs: off");
     world.kill_agent();
+    // Each pass renders, and the doctor asked the program for its version.
+    let without = starts(&world);
     let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
     world.configure(&text.replace("cache_bytes = 0\nkept_bytes = 0\n", "")).unwrap();
     world.start_agent().await.unwrap();
     all(&world, RenderedFrom::Now).await;
-    // The doctor asked it for its version.
-    assert_eq!((starts(&world), files(&world, "cache").len()), (7, 3));
+    assert_eq!((starts(&world), files(&world, "cache").len()), (without + 3, 3));
 
     world.kill_agent();
     std::fs::remove_file(world.path("data/renders/key")).unwrap();
     world.start_agent().await.unwrap();
     all(&world, RenderedFrom::Now).await;
-    assert_eq!((starts(&world), files(&world, "cache").len()), (10, 3), "what no key opens is cleared");
+    assert_eq!((starts(&world), files(&world, "cache").len()), (without + 6, 3), "what no key opens is cleared");
     let log = std::fs::read_to_string(world.path("agent.log")).unwrap();
     assert_eq!(log.matches("the key of the renders that are kept is gone").count(), 1, "{log}");
 }
