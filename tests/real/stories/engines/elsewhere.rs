@@ -69,7 +69,7 @@ async fn a_daemon_builds_one_platform_and_two_and_keeps_its_cache_in_a_registry(
         let files = [("Dockerfile", &*dockerfile), (".dockerignore", "*.md\n"), ("README.md", "no"), ("app/run", "yes\n")];
         town.shop.commit(&[files[0], files[1], files[2], files[3]], "A shop")?;
         let cache = format!("{}:cache", town.image);
-        let image = format!("cache_from = [\"{cache}\"]\ncache_to = \"{cache}\"\n");
+        let image = format!("cache_from = [\"{cache}\"]\ncache_to = \"{cache}\"\nsource_date_epoch = true\n");
         let test = "[[application.test]]\nname = \"unit\"\n\
                     command = [\"sh\", \"-c\", \"grep -q made /made && test ! -e /all/README.md && stat -c %Y /all/app /all/app/run\"]\n";
         starts(town, &certificates, &format!("{image}{test}")).await?;
