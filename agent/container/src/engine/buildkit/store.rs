@@ -276,7 +276,7 @@ mod tests {
         for architecture in ["amd64", "arm64"] {
             let (layout, id) = layout(folder.path(), architecture);
             let name = image(&format!("r.example/shop:{architecture}"));
-            let built = store.keep(layout, labels(architecture), &[name.clone()]).await.unwrap();
+            let built = store.keep(layout, labels(architecture), std::slice::from_ref(&name)).await.unwrap();
             assert_eq!((built.id.as_str(), built.names), (id.as_str(), vec![name.to_string()]));
             ids.push(id);
         }
@@ -300,11 +300,11 @@ mod tests {
         let (first, latest) = (image("r.example/shop:1"), image("r.example/shop:latest"));
         for architecture in ["amd64", "arm64"] {
             let (layout, _) = layout(folder.path(), architecture);
-            store.keep(layout, BTreeMap::new(), &[latest.clone()]).await.unwrap();
+            store.keep(layout, BTreeMap::new(), std::slice::from_ref(&latest)).await.unwrap();
         }
         let (again, id) = layout(folder.path(), "amd64");
         store.name(&id, &first).await.unwrap();
-        store.keep(again, BTreeMap::new(), &[latest.clone()]).await.unwrap();
+        store.keep(again, BTreeMap::new(), std::slice::from_ref(&latest)).await.unwrap();
         let mut all = store.all().await.unwrap();
         all.sort_by_key(|image| std::cmp::Reverse(image.names.len()));
         assert_eq!(all[0].names, [first.to_string(), latest.to_string()]);
