@@ -1,7 +1,7 @@
 //! Images: the engine that builds and pushes them, the registries that keep them, and the logins for both.
 //!
-//! - [`engine`]: what an engine can do for us, in words that know no engine; `engine::docker` speaks to Docker, Podman and BuildKit,
-//!   `engine::context` is what is sent to it, `engine::base` which images a build will ask for.
+//! - [`engine`]: what an engine can do for us, in words that know no engine; `engine::docker` speaks to Docker, Podman and their BuildKit,
+//!   `engine::buildkit` to a BuildKit daemon elsewhere, `engine::context` is what is sent to it, `engine::base` which images a build will ask for.
 //! - [`registry`]: what a registry is asked beside the engine, and whose logins are used.
 //! - [`charts`]: packaged Helm charts of registries and chart repositories.
 //! - [`manifests`]: what is in an artifact of a registry that has manifests.

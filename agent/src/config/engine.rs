@@ -82,7 +82,7 @@ impl BuildkitConfig {
                 "address",
                 format!("{:?} is not a valid address of a BuildKit daemon: write e.g. {examples}", self.address),
             ));
-        } else if scheme == "tcp" && !rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        } else if scheme == "tcp" && rest.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
             problems.push(("address", format!("{:?} names no port: write tcp://build.example:1234", self.address)));
         }
         if let Some((option, _)) = self.files().next().filter(|_| scheme != "tcp") {

@@ -94,7 +94,7 @@ impl Buildctl {
 }
 
 /// Plays the program: its folder, then its arguments. Tells its exit code.
-pub fn run(arguments: Vec<String>) -> i32 {
+pub fn play_buildctl(arguments: Vec<String>) -> i32 {
     let Some((folder, rest)) = arguments.split_first() else { return 2 };
     let Err(error) = play(Path::new(folder), rest) else { return 0 };
     let _ = writeln!(std::io::stderr(), "error: {error:#}");

@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use buildctl::{Buildctl, BuildctlCall, run as play_buildctl};
+pub use buildctl::{Buildctl, BuildctlCall, play_buildctl};
 pub use containers::ContainerRecord;
 pub use output::StreamFault;
 use tokio::sync::watch;

@@ -5,7 +5,9 @@
 //! as it looks every ten for who started it.
 
 use std::borrow::Cow;
+use std::fs::Permissions;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -104,7 +106,8 @@ fn start(scratch: &Path, key: &Path) -> Result<SshAgent, SshAgentError> {
     let failed = |source: io::Error| SshAgentError::Start { message: source.to_string() };
     std::fs::File::open(key).map_err(|source| SshAgentError::Key { path: key.to_owned(), source })?;
     let (mut agent, mut add) = (found("ssh-agent")?, found("ssh-add")?);
-    let folder = tempfile::Builder::new().prefix("ssh-").tempdir_in(scratch).map_err(failed)?;
+    let private = Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().prefix("ssh-").permissions(private).tempdir_in(scratch).map_err(failed)?;
     let socket = folder.path().join("agent");
     agent.arg("-a").arg(&socket).arg("cat").env_remove("SSH_AUTH_SOCK");
     let process = Running::start(agent, Arc::new(Patient)).map_err(failed)?;
@@ -154,8 +157,6 @@ impl Bounds for Patient {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn key(folder: &Path, passphrase: &str) -> PathBuf {

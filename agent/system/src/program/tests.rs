@@ -45,6 +45,17 @@ fn much_on_standard_error_does_not_stop_it() {
 }
 
 #[test]
+fn what_tells_on_both_streams_is_read_in_the_order_in_which_it_was_written() {
+    let script = "echo a >&2; echo b; echo c >&2; read -r nothing; exit 3";
+    let bounds = Arc::new(Budget::new(LIMITS, Arc::default()));
+    let running = Running::start_telling(program("/bin/sh", &["-c", script]), bounds).unwrap();
+    let (mut output, _) = running.ends();
+    let mut told = String::new();
+    output.read_to_string(&mut told).unwrap();
+    assert_eq!((&*told, running.wait().unwrap().code()), ("a\nb\nc\n", Some(3)));
+}
+
+#[test]
 fn endless_output_is_ended() {
     let error = sh("exec cat /dev/zero", Limits { output_bytes: 1000, ..LIMITS }).unwrap_err();
     assert_eq!(error.to_string(), "it was killed after 1000 bytes of output");

@@ -69,7 +69,7 @@ async fn a_daemon_builds_one_platform_and_two_and_keeps_its_cache_in_a_registry(
         let files = [("Dockerfile", &*dockerfile), (".dockerignore", "*.md\n"), ("README.md", "no"), ("app/run", "yes\n")];
         town.shop.commit(&[files[0], files[1], files[2], files[3]], "A shop")?;
         let cache = format!("{}:cache", town.image);
-        let image = format!("cache_from = [\"{cache}\"]\ncache_to = \"{cache}\"\n");
+        let image = format!("cache_from = [\"{cache}\"]\ncache_to = \"{cache}\"\nsource_date_epoch = true\n");
         let test = "[[application.test]]\nname = \"unit\"\n\
                     command = [\"sh\", \"-c\", \"grep -q made /made && test ! -e /all/README.md && stat -c %Y /all/app /all/app/run\"]\n";
         starts(town, &certificates, &format!("{image}{test}")).await?;
@@ -111,7 +111,7 @@ async fn a_daemon_builds_one_platform_and_two_and_keeps_its_cache_in_a_registry(
 }
 
 #[tokio::test]
-async fn a_step_uses_a_key_file_and_a_stranger_is_told_that_the_daemon_rejects_it() -> anyhow::Result<()> {
+async fn a_step_uses_a_key_file_and_a_daemon_of_another_authority_is_rejected() -> anyhow::Result<()> {
     with_daemon(async |town| {
         let certificates = Path::new(town.parts.get("BUILDKIT_CERTIFICATES")).to_owned();
         let base = format!("{}/busybox:1", Place::open(town).host);
@@ -129,29 +129,17 @@ async fn a_step_uses_a_key_file_and_a_stranger_is_told_that_the_daemon_rejects_i
         ensure!(run.phase == Phase::Succeeded, "{} {log}", run.message);
         ensure!(log.contains(&format!("{} has an agent", town.name)), "{log}");
 
-        // Certificates of another authority.
+        // An authority that did not sign the daemon's certificate.
         let strange = town.agent.path("strange");
         std::fs::create_dir_all(&strange)?;
-        std::fs::copy(certificates.join("ca.pem"), strange.join("ca.pem"))?;
-        let (cert, key) = (strange.join("client.pem"), strange.join("client.key"));
-        said(
-            Command::new("openssl")
-                .args([
-                    "req",
-                    "-x509",
-                    "-newkey",
-                    "ec",
-                    "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1",
-                    "-noenc",
-                    "-subj",
-                    "/CN=a",
-                ])
-                .arg("-out")
-                .arg(&cert)
-                .arg("-keyout")
-                .arg(&key),
-        )?;
+        for file in ["client.pem", "client.key"] {
+            std::fs::copy(certificates.join(file), strange.join(file))?;
+        }
+        let words =
+            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-subj", "/CN=a"];
+        let mut make = Command::new("openssl");
+        make.args(words).arg("-out").arg(strange.join("ca.pem")).arg("-keyout").arg(strange.join("ca.key"));
+        said(&mut make)?;
         town.shop.commit(&[("again", "1")], "Another")?;
         starts(town, &strange, "").await?;
         town.shop.tag("build-1.5.0")?;

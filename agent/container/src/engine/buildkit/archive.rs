@@ -1,8 +1,8 @@
 //! An image for a container engine, which tests it: the part for the engine's platform, in the archive that `docker load` and
 //! `podman load` take.
 //!
-//! On the engine it has a name that tells it from what was built there, and it stays: it is tested again as it is, and goes with
-//! the images of its commit, whose labels it has.
+//! On the engine it has a name that tells it from what was built there, and it stays for a while: the next test of it finds it.
+//! It has the labels of the image, by which [gc] deletes it once it is old enough: it can be loaded again.
 
 use std::fs::File;
 use std::io::{self, Seek as _};

@@ -16,6 +16,9 @@ pub(super) const CONTEXT: &str = "context";
 /// The folder of what comes out.
 pub(super) const OUTPUT: &str = "image";
 
+/// The build argument that says what time is to be in what is built.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 /// Where a daemon is, and by what it and we know each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Daemon {
@@ -104,7 +107,9 @@ pub(super) fn build(daemon: &Daemon, request: &BuildRequest) -> Result<Call, Bui
     }
     // What has no name is built to see that it can be: nothing comes back.
     if !request.tags.is_empty() {
-        add("--output", format!("type=oci,tar=false,dest={OUTPUT}"));
+        // Files and folders of each layer get a time as well, which no build argument alone does.
+        let times = if request.args.contains_key(SOURCE_DATE_EPOCH) { ",rewrite-timestamp=true" } else { "" };
+        add("--output", format!("type=oci,tar=false,dest={OUTPUT}{times}"));
     }
     let secrets = request.secrets.values().enumerate();
     call.secrets = secrets.map(|(place, secret)| (variable(place), secret.clone())).collect();

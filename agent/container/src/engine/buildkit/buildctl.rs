@@ -4,7 +4,9 @@
 //! `docker`). It has a folder of its own for this user alone, gone when it ends, with the logins as docker keeps them. It is
 //! ended with its whole group when a person cancels: the daemon sees the connection end, and stops the build.
 
+use std::fs::Permissions;
 use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
@@ -170,8 +172,9 @@ struct Place {
 impl Place {
     fn make(scratch: &Path, doing: &str) -> Result<Self, BuildkitError> {
         let cannot = |source| BuildkitError::Write { doing: doing.to_owned(), path: scratch.to_owned(), source };
-        // For this user alone: tempfile makes its folders so.
-        let folder = tempfile::Builder::new().prefix("quarterdeck-build-").tempdir_in(scratch).map_err(cannot)?;
+        let private = Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("quarterdeck-build-").permissions(private).tempdir_in(scratch);
+        let folder = folder.map_err(cannot)?;
         let place = Self { folder };
         std::fs::create_dir(place.folder.path().join(CONTEXT)).map_err(cannot)?;
         Ok(place)
@@ -310,7 +313,8 @@ fn read(command: Command, Telling { mask, sink }: Telling, bounds: Arc<Patience>
 fn keep_end(said: &mut String, line: &str) {
     said.push_str(line);
     if said.len() > WORDS_BYTES_MAX {
-        let cut = said.ceil_char_boundary(said.len() - WORDS_BYTES_MAX);
+        let from = said.len() - WORDS_BYTES_MAX;
+        let cut = (from..said.len()).find(|at| said.is_char_boundary(*at)).unwrap_or(from);
         said.drain(..cut);
     }
 }
@@ -341,7 +345,7 @@ fn failure(daemon: &Daemon, image: &str, doing: &str, vertex: Option<&str>, said
     }
     let message = match (plain(said), vertex) {
         ("", Some(vertex)) => vertex.to_owned(),
-        ("", None) => "buildctl failed without a word".to_owned(),
+        ("", None) => "buildctl failed without a message".to_owned(),
         (said, _) => said.to_owned(),
     };
     let is_foreign = message.contains(FOREIGN) || vertex.is_some_and(|vertex| vertex.contains(FOREIGN));
@@ -379,7 +383,7 @@ mod tests {
                 ("building shop:1 failed: dockerfile parse error on line 1: unknown instruction: FRO", false),
             ),
             ("", Some("exit code: 1"), ("building shop:1 failed: exit code: 1", false)),
-            ("", None, ("building shop:1 failed: buildctl failed without a word", false)),
+            ("", None, ("building shop:1 failed: buildctl failed without a message", false)),
             (
                 "error: failed to list workers: Unavailable: connection error: desc = \"refused\"",
                 None,

@@ -119,6 +119,10 @@ impl Hint for BuildkitError {
             Self::Away { message, .. } if message.contains("server preface") => {
                 "the daemon may require TLS: set ca_file, cert_file and key_file in [engine.buildkit]"
             }
+            // With TLS 1.3 a client may write before it hears that its certificate was rejected.
+            Self::Away { message, .. } if ["broken pipe", "reset by peer"].iter().any(|part| message.contains(part)) => {
+                "the daemon closed the connection: see its log, and whether its authority signed cert_file"
+            }
             Self::Away { .. } => "see that buildkitd runs and listens there: buildctl --addr ADDRESS debug workers",
             Self::Certificate { .. } => {
                 "check ca_file, cert_file and key_file in [engine.buildkit], and the names in the daemon's certificate"

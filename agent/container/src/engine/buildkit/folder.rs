@@ -96,11 +96,15 @@ mod tests {
     #[test]
     fn files_have_the_modes_and_times_of_the_archive_and_ignored_ones_are_not_there() {
         let big = "x".repeat(3 << 20);
-        let files =
-            Files::new(&[("Dockerfile", "FROM scratch"), (".dockerignore", "*.md"), ("a/b.md", "no"), ("to@", "a/b")])
-                .with("a/b", EntryMode::File, "text")
-                .with("a/run", EntryMode::Executable, "#!")
-                .with("z/big", EntryMode::File, &big);
+        let files = Files::new(&[
+            ("Dockerfile", "FROM scratch"),
+            (".dockerignore", "**/*.md"),
+            ("a/b.md", "no"),
+            ("to@", "a/b"),
+        ])
+        .with("a/b", EntryMode::File, "text")
+        .with("a/run", EntryMode::Executable, "#!")
+        .with("z/big", EntryMode::File, &big);
         let folder = tempfile::tempdir().unwrap();
         let mut told = Vec::new();
         write(&request(files), folder.path(), |line| told.push(line)).unwrap();

@@ -93,20 +93,13 @@ impl Store {
         let id = id.to_owned();
         let _alone = CHANGES.lock().await;
         self.work(move |store| {
-            let Some(record) = store.records()?.into_iter().find(|record| record.root.digest == id) else {
-                return Ok(false);
-            };
-            // First: without it the image is no more, and blobs that stay when we are killed now go with the next one.
-            store.at(std::fs::remove_file(store.file(&id)), &store.file(&id))?;
-            let needed: BTreeSet<String> = store.records()?.into_iter().flat_map(|other| other.blobs).collect();
-            for blob in record.blobs.difference(&needed) {
-                match std::fs::remove_file(store.blob(blob)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return store.at(Err(error), &store.blob(blob));
-                    }
-                    _ => {}
-                }
+            match store.record(&id) {
+                Ok(_) => {}
+                Err(BuildkitError::NoImage { .. }) => return Ok(false),
+                Err(error) => return Err(error),
             }
+            store.at(std::fs::remove_file(store.file(&id)), &store.file(&id))?;
+            store.sweep()?;
             Ok(true)
         })
         .await
@@ -160,6 +153,20 @@ impl Store {
             records.push(record);
         }
         Ok(records)
+    }
+
+    /// Deletes the blobs that no image needs: those of one that went, and what a build brought that was killed before it was
+    /// written down.
+    fn sweep(&self) -> Result<(), BuildkitError> {
+        let needed: BTreeSet<String> = self.records()?.into_iter().flat_map(|record| record.blobs).collect();
+        let folder = self.folder.join("blobs/sha256");
+        for entry in self.at(std::fs::read_dir(&folder), &folder)? {
+            let entry = self.at(entry, &folder)?;
+            if !needed.contains(&format!("sha256:{}", entry.file_name().to_string_lossy())) {
+                self.at(std::fs::remove_file(entry.path()), &entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     fn record(&self, id: &str) -> Result<Record, BuildkitError> {
@@ -269,13 +276,15 @@ mod tests {
         for architecture in ["amd64", "arm64"] {
             let (layout, id) = layout(folder.path(), architecture);
             let name = image(&format!("r.example/shop:{architecture}"));
-            let built = store.keep(layout, labels(architecture), &[name.clone()]).await.unwrap();
+            let built = store.keep(layout, labels(architecture), std::slice::from_ref(&name)).await.unwrap();
             assert_eq!((built.id.as_str(), built.names), (id.as_str(), vec![name.to_string()]));
             ids.push(id);
         }
         let blobs = || std::fs::read_dir(folder.path().join("store/blobs/sha256")).unwrap().count();
         // Manifest, configuration and a layer each, and one layer of both.
         assert_eq!((store.all().await.unwrap().len(), blobs()), (2, 7));
+        // As a build leaves it that was killed in the middle.
+        std::fs::write(folder.path().join("store/blobs/sha256/left"), "").unwrap();
         assert!(store.remove(&ids[0]).await.unwrap());
         assert_eq!(blobs(), 4);
         let left = store.whole(&ids[1]).await.unwrap();
@@ -291,11 +300,11 @@ mod tests {
         let (first, latest) = (image("r.example/shop:1"), image("r.example/shop:latest"));
         for architecture in ["amd64", "arm64"] {
             let (layout, _) = layout(folder.path(), architecture);
-            store.keep(layout, BTreeMap::new(), &[latest.clone()]).await.unwrap();
+            store.keep(layout, BTreeMap::new(), std::slice::from_ref(&latest)).await.unwrap();
         }
         let (again, id) = layout(folder.path(), "amd64");
         store.name(&id, &first).await.unwrap();
-        store.keep(again, BTreeMap::new(), &[latest.clone()]).await.unwrap();
+        store.keep(again, BTreeMap::new(), std::slice::from_ref(&latest)).await.unwrap();
         let mut all = store.all().await.unwrap();
         all.sort_by_key(|image| std::cmp::Reverse(image.names.len()));
         assert_eq!(all[0].names, [first.to_string(), latest.to_string()]);

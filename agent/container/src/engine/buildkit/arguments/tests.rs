@@ -62,6 +62,14 @@ fn a_stage_that_is_only_tried_has_no_output() {
 fn each_wish_is_an_argument() {
     let plain = |text: &str| GivenValue::Plain(text.to_owned());
     assert_eq!(differs(|one| one.tags.push(image("r.example/a:1"))), "--output type=oci,tar=false,dest=image");
+    let reproducible = differs(|one| {
+        one.tags.push(image("r.example/a:1"));
+        one.args.insert("SOURCE_DATE_EPOCH".into(), plain("1700000000"));
+    });
+    assert_eq!(
+        reproducible,
+        "--opt build-arg:SOURCE_DATE_EPOCH=1700000000 --output type=oci,tar=false,dest=image,rewrite-timestamp=true"
+    );
     assert_eq!(differs(|one| one.target = Some("test".into())), "--opt target=test");
     assert_eq!(differs(|one| one.platforms = vec!["linux/arm64".into()]), "--opt platform=linux/arm64");
     assert_eq!(
