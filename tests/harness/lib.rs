@@ -15,6 +15,8 @@ pub mod tls;
 
 pub mod git;
 pub mod helm;
+pub mod jsonnet;
+pub mod programs;
 pub mod signing;
 
 pub mod charts;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, Follow, Forks, ImageSpec,
-    PromoteBy, PromotePolicy, RenderKind, SignSpec, SyncPolicy,
+    ApplicationName, ApplicationSpec, Code, DeliverySpec, EnvironmentName, EnvironmentSpec, FilesSpec, Follow, Forks,
+    ImageSpec, PromoteBy, PromotePolicy, RenderKind, SignSpec, SyncPolicy,
 };
 use serde::Deserialize;
 
+use super::files::{self, WrittenJsonnet};
 use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
 use super::guards;
@@ -58,7 +59,13 @@ pub(super) struct WrittenEnvironment {
     #[serde(default)]
     pub(super) render: RenderKind,
     #[serde(default)]
+    pub(super) include: Vec<String>,
+    #[serde(default)]
+    pub(super) exclude: Vec<String>,
+    #[serde(default)]
     pub(super) helm: WrittenHelm,
+    #[serde(default)]
+    pub(super) jsonnet: WrittenJsonnet,
     pub(super) sops: Option<SopsConfig>,
     pub(super) variables: Option<WrittenVariables>,
     pub(super) cluster: Option<String>,
@@ -108,14 +115,30 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
 
 fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> EnvironmentSpec {
     sign::anchor_keys(&mut written.promote, base);
-    let WrittenEnvironment { name, repository, branch, tag, path, render, helm, cluster, namespace, .. } = written;
+    let WrittenEnvironment {
+        name,
+        repository,
+        branch,
+        tag,
+        path,
+        render,
+        include,
+        exclude,
+        helm,
+        jsonnet,
+        cluster,
+        namespace,
+        ..
+    } = written;
     EnvironmentSpec {
         name,
         repository,
         follow: tag.map(Follow::Tag).or(branch.map(Follow::Branch)).unwrap_or_default(),
         path,
         render,
+        files: FilesSpec { include, exclude },
         helm: helm.read(base),
+        jsonnet: jsonnet.read(),
         variables: written.variables.map(WrittenVariables::read),
         age_keys: written.sops.unwrap_or_else(|| sops.clone()).read(base),
         age_keys_only: false,
@@ -323,6 +346,16 @@ fn check_environments(
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
         environment.helm.check(path, environment.render, &mut say);
+        let selected = FilesSpec { include: environment.include.clone(), exclude: environment.exclude.clone() };
+        files::check(&selected, environment.render, &mut say);
+        environment.jsonnet.check(environment.render, &mut say);
+        let is_promoted = !written.image.is_empty() && promote.by != PromoteBy::None;
+        if is_promoted && environment.render == RenderKind::Jsonnet {
+            say(
+                &["render"],
+                "a promotion does not change jsonnet: set promote.by = \"none\", and change the image there".to_owned(),
+            );
+        }
         if let Some(variables) = &environment.variables {
             variables.check(&mut say);
         }

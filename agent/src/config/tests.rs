@@ -38,6 +38,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         log_level,
         max_concurrent_builds,
         max_concurrent_syncs,
+        confine_renderers,
         build_idle_timeout,
         retry_timeout,
     } = config.agent;
@@ -53,6 +54,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         log_level,
         max_concurrent_builds,
         max_concurrent_syncs,
+        confine_renderers,
         build_idle_timeout,
         retry_timeout,
     };
@@ -136,6 +138,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
+        "[[application.environment]]\n[application.environment.jsonnet]",
         "[[application.environment]]\n[application.environment.sops]",
         "[[application.environment]]\n[application.environment.variables]",
         "[[application.environment]]\n[[application.environment.variables.from]]",

@@ -61,6 +61,8 @@ pub(super) async fn render(
             scope: &scope,
             has_status: &has_status,
             variables: variables.as_ref(),
+            files: &spec.files,
+            jsonnet: &spec.jsonnet,
             release: &Release::new(&id.application, &spec, &capabilities),
             programs: &ByProgram { renderers: &renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) },
         });
@@ -101,9 +103,11 @@ pub(super) async fn are_same_in(inputs: &Inputs, repository: &Repository, revisi
     repository.work(same).await.unwrap_or(false)
 }
 
+/// Nothing where it could not be read. What does not exist has an id as well: a render depends on an ignore file that is added.
 fn id_of(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<String> {
-    if let Ok(Some(tree)) = mirror.tree_of(commit, path) {
+    if let Some(tree) = mirror.tree_of(commit, path).ok()? {
         return Some(tree.to_string());
     }
-    mirror.entry(commit, path).ok().flatten().map(|entry| entry.id.to_string())
+    let entry = mirror.entry(commit, path).ok()?;
+    Some(entry.map_or_else(|| "none".to_owned(), |entry| entry.id.to_string()))
 }

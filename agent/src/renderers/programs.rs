@@ -1,11 +1,13 @@
 //! Which renderers are on this machine: programs that turn files into manifests, found on the `PATH`.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
+
+use super::confinement::Confinement;
 
 /// Asking for a version takes a moment; a program on a network drive some.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
@@ -15,6 +17,8 @@ const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 
 pub struct Renderers {
     /// In the order of preference: `kustomize` is often newer than what `kubectl` carries.
     pub programs: Vec<Program>,
+    /// What they are kept from.
+    pub confinement: Confinement,
 }
 
 /// A program that was found.
@@ -24,6 +28,8 @@ pub struct Program {
     pub kind: ProgramKind,
     /// Where.
     pub path: PathBuf,
+    /// What it is kept from.
+    pub confinement: Confinement,
 }
 
 /// The programs that we know how to ask.
@@ -35,6 +41,8 @@ pub enum ProgramKind {
     Kubectl,
     /// `helm template`.
     Helm,
+    /// `jsonnet`.
+    Jsonnet,
     /// `sops decrypt`.
     Sops,
 }
@@ -42,9 +50,22 @@ pub enum ProgramKind {
 impl Renderers {
     /// Looks for them on a `PATH`; on none where there is none.
     pub fn find(path: Option<&OsStr>) -> Self {
-        let find = |kind: ProgramKind| Some(Program { kind, path: program::find(kind.name(), path?)? });
-        let kinds = [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm, ProgramKind::Sops];
-        Self { programs: kinds.into_iter().filter_map(find).collect() }
+        let find = |kind: ProgramKind| {
+            Some(Program { kind, path: program::find(kind.name(), path?)?, confinement: Confinement::default() })
+        };
+        let kinds =
+            [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm, ProgramKind::Jsonnet, ProgramKind::Sops];
+        Self { programs: kinds.into_iter().filter_map(find).collect(), confinement: Confinement::default() }
+    }
+
+    /// The same programs, kept from what this says.
+    #[must_use]
+    pub fn confined(mut self, confinement: &Confinement) -> Self {
+        self.confinement = confinement.clone();
+        for program in &mut self.programs {
+            program.confinement = confinement.of(&program.path);
+        }
+        self
     }
 
     /// The one that renders kustomizations.
@@ -55,6 +76,11 @@ impl Renderers {
     /// The one that renders charts.
     pub fn helm(&self) -> Option<&Program> {
         self.programs.iter().find(|program| program.kind == ProgramKind::Helm)
+    }
+
+    /// The one that evaluates jsonnet.
+    pub fn jsonnet(&self) -> Option<&Program> {
+        self.programs.iter().find(|program| program.kind == ProgramKind::Jsonnet)
     }
 
     /// The one that decrypts what no key of ours does.
@@ -70,6 +96,7 @@ impl ProgramKind {
             Self::Kustomize => "kustomize",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::Jsonnet => "jsonnet",
             Self::Sops => "sops",
         }
     }
@@ -82,6 +109,7 @@ impl Program {
             ProgramKind::Kustomize => "kustomize build",
             ProgramKind::Kubectl => "kubectl kustomize",
             ProgramKind::Helm => "helm template",
+            ProgramKind::Jsonnet => "jsonnet",
             ProgramKind::Sops => "sops decrypt",
         }
     }
@@ -91,8 +119,19 @@ impl Program {
             ProgramKind::Kustomize => "build",
             ProgramKind::Kubectl => "kustomize",
             ProgramKind::Helm => "template",
+            ProgramKind::Jsonnet => "",
             ProgramKind::Sops => "decrypt",
         }
+    }
+
+    /// A command that runs it, for files in a folder of their own.
+    pub(super) fn confined(&self, own: &Path) -> Command {
+        self.confinement.command(&self.path, Some(own))
+    }
+
+    /// A command that runs it with the limits alone: it logs in somewhere, with files of the agent's user.
+    pub(crate) fn limited(&self) -> Command {
+        self.confinement.command(&self.path, None)
     }
 
     /// Asks the program for its version: `v5.5.0`. Blocks for as long as the program takes, 10 s at most.
@@ -104,7 +143,7 @@ impl Program {
             ProgramKind::Kustomize => ["version"].as_slice(),
             ProgramKind::Kubectl => &["version", "--client"],
             ProgramKind::Helm => &["version", "--short"],
-            ProgramKind::Sops => &["--version"],
+            ProgramKind::Jsonnet | ProgramKind::Sops => &["--version"],
         };
         let mut command = Command::new(&self.path);
         // It would ask a server for its newest version otherwise.
@@ -151,12 +190,14 @@ mod tests {
         place("kustomize", 0o755);
         place("helm", 0o755);
         assert_eq!(found(), [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm]);
+        place("jsonnet", 0o755);
         place("sops", 0o755);
         assert_eq!(found().last(), Some(&ProgramKind::Sops));
         let renderers = Renderers::find(Some(folder.path().as_os_str()));
-        let kinds = [renderers.kustomize(), renderers.helm(), renderers.sops()]
+        let kinds = [renderers.kustomize(), renderers.helm(), renderers.jsonnet(), renderers.sops()]
             .map(|program| program.map(|program| program.kind));
-        assert_eq!(kinds, [ProgramKind::Kustomize, ProgramKind::Helm, ProgramKind::Sops].map(Some));
+        let expected = [ProgramKind::Kustomize, ProgramKind::Helm, ProgramKind::Jsonnet, ProgramKind::Sops];
+        assert_eq!(kinds, expected.map(Some));
         assert!(Renderers::find(None).programs.is_empty());
         assert!(Renderers::find(Some(OsStr::new("relative:"))).programs.is_empty());
     }
@@ -169,6 +210,7 @@ mod tests {
             ("Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0\n", "v5.5.0"),
             ("v3.20.2+g05fa379\n", "v3.20.2+g05fa379"),
             ("sops 3.13.3\n", "sops 3.13.3"),
+            ("Jsonnet commandline interpreter (Go implementation) v0.21.0\n", "v0.21.0"),
             ("(devel)\n", "(devel)"),
             ("", ""),
         ] {

@@ -3,7 +3,7 @@ use quarterdeck_core::render::scope;
 use quarterdeck_core::render::{RenderError, Rendered, Request, render};
 use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::memory::Files;
-use quarterdeck_shared::application::{HelmSpec, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
 use serde_json::json;
 
@@ -48,7 +48,9 @@ fn try_render_of(
         scope,
         has_status,
         variables: None,
+        files: &FilesSpec::default(),
         release,
+        jsonnet: &JsonnetSpec::default(),
         programs,
     });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
@@ -261,7 +263,9 @@ fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_n
         scope: &scope::builtin,
         has_status: &|_, _| None,
         variables: None,
+        files: &FilesSpec::default(),
         release,
+        jsonnet: &JsonnetSpec::default(),
         programs,
     });
     assert_eq!(rendered.unwrap().manifests[0].object.value()["data"]["user"], "c2hvcA==");

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::render::built::{BuildFailure, Built};
+use crate::render::jsonnet::{Evaluated, Imports};
 use crate::tree::EntryMode;
 use crate::tree::memory::Files;
 use quarterdeck_shared::application::HelmSpec;
@@ -21,6 +22,10 @@ impl Programs for Nobody {
 
     fn helm(&self, _: &dyn Tree, chart: &chart::Chart, _: &Release<'_>) -> Result<Built, BuildFailure> {
         panic!("{} is no chart", chart.folder)
+    }
+
+    fn jsonnet(&self, _: &dyn Tree, imports: &Imports, _: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
+        panic!("{:?} is no jsonnet", imports.begins)
     }
 }
 
@@ -49,7 +54,9 @@ pub(super) fn try_render_by(
         scope,
         has_status,
         variables: None,
+        files: &FilesSpec::default(),
         release,
+        jsonnet: &JsonnetSpec::default(),
         programs,
     })
 }

@@ -133,6 +133,8 @@ impl Limits<'_> {
             follow: _,
             path: _,
             render: _,
+            files: _,
+            jsonnet: _,
             helm,
             age_keys,
             age_keys_only: _,

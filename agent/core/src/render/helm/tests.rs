@@ -1,11 +1,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use quarterdeck_shared::application::{HelmSpec, RenderKind};
+use quarterdeck_shared::application::{HelmSpec, JsonnetSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
 
 use super::*;
 use crate::hooks::DeletePolicy;
 use crate::render::Rendered;
+use crate::render::jsonnet::{Evaluated, Imports};
 use crate::render::kustomize::Needs;
 use crate::render::tests::try_render_by;
 use crate::tree::memory::Files;
@@ -22,6 +23,10 @@ impl Programs for Writes<'_> {
         assert_eq!((release.name, release.namespace), ("shop", "prod"));
         let output = if self.2.fetch_add(1, Ordering::Relaxed) == 0 { self.0 } else { self.1 };
         Ok(Built { output: output.as_bytes().to_vec(), notes: vec!["from helm".to_owned()] })
+    }
+
+    fn jsonnet(&self, _: &dyn Tree, imports: &Imports, _: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
+        panic!("{:?} is no jsonnet", imports.begins)
     }
 }
 
