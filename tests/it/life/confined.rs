@@ -83,7 +83,11 @@ async fn a_renderer_is_kept_from_the_network_the_files_of_others_and_too_much_me
     if check.message.contains("no network: yes") && !rustix::process::getuid().is_root() {
         tried(&world, "processes", "hint: a renderer has 512 processes and threads").await;
     }
-    let commit = manifests(&world, &[("kustomization.yaml", "resources: [a.yaml]\n"), ("a.yaml", &config_map("a", "two"))], "Good again");
+    let commit = manifests(
+        &world,
+        &[("kustomization.yaml", "resources: [a.yaml]\n"), ("a.yaml", &config_map("a", "two"))],
+        "Good again",
+    );
     synced_to(&world, &commit).await;
     assert_eq!(value(&world, "a").as_deref(), Some("two"));
 }

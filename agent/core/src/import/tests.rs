@@ -123,21 +123,23 @@ fn what_would_be_something_else_is_no_application() {
 #[test]
 fn what_is_rendered_of_a_folder_is_carried_over() {
     let imported = |directory: &str| {
-        let source = format!("source: {{ repoURL: https://git.example.org/a.git, path: a, directory: {{ {directory} }} }}");
+        let source =
+            format!("source: {{ repoURL: https://git.example.org/a.git, path: a, directory: {{ {directory} }} }}");
         let (drafts, told) = read(Tool::ArgoCd, &application(&source), &around(&[]));
         (drafts[0]["environment"][0].clone(), told)
     };
-    let (environment, told) = imported("recurse: true, include: '*.yaml', exclude: '{docs/*,*_test.yaml}', jsonnet: {}");
+    let (environment, told) =
+        imported("recurse: true, include: '*.yaml', exclude: '{docs/*,*_test.yaml}', jsonnet: {}");
     assert_eq!(
         (&environment["include"], &environment["exclude"], told),
         (&json!(["*.yaml"]), &json!(["docs/*", "*_test.yaml"]), Vec::new())
     );
     let (environment, told) = imported(
-        "jsonnet: { libs: [vendor], tlas: [{ name: env, value: prod }, { name: n, value: '3', code: true }, { name: f, value: 'g()', code: true }], extVars: [{ name: a, value: b }] }",
+        "jsonnet: { libs: [vendor], tlas: [{ name: env, value: prod }, { name: replicas, value: '3', code: true }, { name: f, value: 'g()', code: true }], extVars: [{ name: a, value: b }] }",
     );
     assert_eq!(
         (&environment["render"], &environment["jsonnet"]),
-        (&json!("jsonnet"), &json!({"libs": ["vendor"], "tla": {"env": "prod", "n": 3}, "ext": {"a": "b"}}))
+        (&json!("jsonnet"), &json!({"libs": ["vendor"], "tla": {"env": "prod", "replicas": 3}, "ext": {"a": "b"}}))
     );
     assert_eq!(
         told,

@@ -24,10 +24,16 @@ pub(super) fn read(fields: &mut Fields<'_>, environment: &mut Environment) -> bo
     let jsonnet = fields.map("spec.source.directory.jsonnet");
     if !jsonnet.is_empty() {
         if !environment.include.is_empty() || !environment.exclude.is_empty() {
-            fields.not("spec.source.directory.jsonnet", "jsonnet beside include or exclude: keep libraries in other folders");
+            fields.not(
+                "spec.source.directory.jsonnet",
+                "jsonnet beside include or exclude: keep libraries in other folders",
+            );
             return false;
         }
-        fields.otherwise("spec.source.directory.jsonnet", "the .jsonnet files of the folder are rendered, and no YAML beside them");
+        fields.otherwise(
+            "spec.source.directory.jsonnet",
+            "the .jsonnet files of the folder are rendered, and no YAML beside them",
+        );
         let libs = jsonnet.get("libs").and_then(Value::as_array).into_iter().flatten();
         environment.render = Some("jsonnet");
         environment.jsonnet = Some(Jsonnet {

@@ -72,8 +72,7 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
     };
     let recurses = fields.flag("spec.source.directory.recurse");
     let is_jsonnet = fields.has("spec.source.directory.jsonnet");
-    if !is_jsonnet
-        && (recurses == Some(false) || (!fields.has("spec.source.helm") && subfolders(around, environment)))
+    if !is_jsonnet && (recurses == Some(false) || (!fields.has("spec.source.helm") && subfolders(around, environment)))
     {
         fields.otherwise(
             "spec.source.directory.recurse",

@@ -30,7 +30,11 @@ pub(super) fn told(document: &Document, imported: &mut Imported) {
             Outcome::Not,
             "signatures of commits and charts are not verified; those of images are, by require_signature",
         ),
-        ("spec.ignore", Outcome::Not, "write it into a .sourceignore in the root of the repository: plain manifests are selected by it"),
+        (
+            "spec.ignore",
+            Outcome::Not,
+            "write it into a .sourceignore in the root of the repository: plain manifests are selected by it",
+        ),
         ("spec.insecure", Outcome::Otherwise, "insecure = true of a [[registry]]"),
         ("spec.certSecretRef", Outcome::Otherwise, "ca_file of the [[registry]] or [[repository]]"),
     ];

@@ -14,7 +14,7 @@ use crate::render::{Rendered, render, scope};
 use crate::tree::Tree;
 use crate::tree::memory::Files;
 
-/// Stands in for jsonnet: each file evaluates to what stands behind its first `=`.
+/// Stands in for jsonnet: each file evaluates to what stands behind its first `==`.
 #[derive(Default)]
 struct Says {
     given: RefCell<Vec<String>>,
@@ -33,7 +33,7 @@ impl Programs for Says {
         *self.given.borrow_mut() = imports.files.keys().cloned().collect();
         let evaluate = |path: &String| {
             let content = tree.blob(&imports.files[path]).unwrap();
-            let at = content.iter().position(|byte| *byte == b'=').map_or(0, |at| at + 1);
+            let at = content.windows(2).position(|two| two == b"==").map_or(0, |at| at + 2);
             Evaluated { path: path.clone(), output: content[at..].to_vec(), notes: vec![format!("TRACE: {path}")] }
         };
         Ok(imports.begins.iter().map(evaluate).collect())
@@ -73,9 +73,9 @@ fn config_map(name: &str) -> Value {
 fn every_file_of_the_folder_is_an_object_or_a_list_of_them() {
     let list = json!([config_map("b"), {"apiVersion": "v1", "kind": "List", "items": [config_map("c")]}]);
     let files = [
-        ("apps/shop/a.jsonnet", &*format!("// = {}", config_map("a")).replace("// ", "")),
-        ("apps/shop/main.jsonnet", &format!("={list}")),
-        ("apps/shop/nothing.jsonnet", "=null"),
+        ("apps/shop/a.jsonnet", &*format!("== {}", config_map("a"))),
+        ("apps/shop/main.jsonnet", &format!("=={list}")),
+        ("apps/shop/nothing.jsonnet", "==null"),
         ("apps/shop/.hidden.jsonnet", "not evaluated"),
         ("apps/shop/lib.libsonnet", "not evaluated"),
         ("apps/shop/deep/other.jsonnet", "not evaluated"),
@@ -100,7 +100,7 @@ fn every_file_of_the_folder_is_an_object_or_a_list_of_them() {
 #[test]
 fn what_imports_reach_is_given_and_what_they_would_find_first_is_an_input() {
     let main = format!(
-        "local k = import '../lib/k.libsonnet'; local v = import 'v/v.libsonnet'; importstr 'logo.txt' = {}",
+        "local k = import '../lib/k.libsonnet'; local v = import 'v/v.libsonnet'; importstr 'logo.txt' == {}",
         config_map("a")
     );
     let files = [
@@ -164,7 +164,7 @@ fn what_is_no_file_of_the_repository_is_never_read() {
 
 #[test]
 fn what_is_no_object_is_told_with_its_place() {
-    let told = |output: &str| refusal(&[("apps/shop/main.jsonnet", &format!("={output}"))]);
+    let told = |output: &str| refusal(&[("apps/shop/main.jsonnet", &format!("=={output}"))]);
     assert!(told("[{}, 1]").starts_with("apps/shop/main.jsonnet, item 1: "), "{}", told("[{}, 1]"));
     assert!(told("7").starts_with("apps/shop/main.jsonnet: "), "{}", told("7"));
     assert!(
