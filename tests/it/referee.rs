@@ -25,7 +25,7 @@ const NAMESPACE: &str = "prod";
 const VERSION: &str = "v1.33.0";
 
 /// Reads YAML as JSON: a line each document.
-const READ: &str = "import json, sys, yaml\nfor one in yaml.load_all(sys.stdin, Loader=yaml.CSafeLoader):\n    one and print(json.dumps(one, default=str))";
+const READ: &str = "import json, sys, yaml\nyaml.CSafeLoader.add_constructor('tag:yaml.org,2002:value', lambda loader, node: node.value)\nfor one in yaml.load_all(sys.stdin, Loader=yaml.CSafeLoader):\n    one and print(json.dumps(one, default=str))";
 
 #[test]
 #[ignore = "by hand: wants helm, kubectl, jsonnet, python3-yaml and a folder of charts and kustomizations in QD_REFEREE"]

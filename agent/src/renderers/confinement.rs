@@ -108,7 +108,7 @@ impl Confinement {
 
     fn start(&self, launcher: &Path, own: Option<&Path>) -> Command {
         let reach = if own.is_some() { self.reach } else { Reach::All };
-        let hidden = std::env::join_paths(&self.hidden).unwrap_or_default();
+        let hidden = std::env::join_paths(outermost(&self.hidden)).unwrap_or_default();
         let mut command = Command::new(launcher);
         command.args([WORD, reach.name()]).arg(own.unwrap_or(Path::new("/"))).arg(hidden);
         command
@@ -145,6 +145,11 @@ fn places(named: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
             && !place.to_string_lossy().contains(':')
     };
     real.iter().filter(is_hidden).cloned().collect()
+}
+
+/// Without those in another one, which is empty then.
+fn outermost(hidden: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
+    hidden.iter().filter(|place| !hidden.iter().any(|other| other != *place && place.starts_with(other)))
 }
 
 /// What a trial said.
@@ -190,7 +195,7 @@ mod tests {
             places([people.clone(), data.clone(), root.path().join("missing"), "/etc".into(), "/".into()].into_iter());
         assert_eq!(hidden, [data.clone(), people.clone()]);
         let confinement = Confinement { hidden, ..Confinement::default() };
-        assert_eq!(confinement.of(&people.join("bin/helm")).hidden, [data.clone()]);
+        assert_eq!(confinement.of(&people.join("bin/helm")).hidden, std::slice::from_ref(&data));
         assert_eq!(confinement.of(Path::new("/usr/bin/helm")).hidden, [data, people]);
     }
 
@@ -202,7 +207,7 @@ mod tests {
         let confinement = Confinement {
             launcher: Some("/proc/self/exe".into()),
             reach: Reach::OwnFiles,
-            hidden: vec!["/home".into(), "/run".into()],
+            hidden: vec!["/home".into(), "/home/quarterdeck/data".into(), "/run".into()],
             why: None,
         };
         assert_eq!(

@@ -145,7 +145,7 @@ fn what_is_rendered_of_a_folder_is_carried_over() {
         told,
         [
             "Application argocd/shop: differs spec.source.directory.jsonnet: the .jsonnet files of the folder are rendered, and no YAML beside them",
-            "Application argocd/shop: not imported spec.source.directory.jsonnet.tlas: f is code that is no constant: write it into a file",
+            "Application argocd/shop: not imported spec.source.directory.jsonnet.tlas: f is code, and only constants are imported: write it into a file",
         ]
     );
 }

@@ -56,7 +56,7 @@ fn given(fields: &mut Fields<'_>, jsonnet: &Map<String, Value>, key: &str) -> Ma
             Some(value) => drop(values.insert(name.to_owned(), value)),
             None => fields.not(
                 &format!("spec.source.directory.jsonnet.{key}"),
-                format!("{name} is code that is no constant: write it into a file"),
+                format!("{name} is code, and only constants are imported: write it into a file"),
             ),
         }
     }

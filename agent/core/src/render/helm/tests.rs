@@ -69,6 +69,21 @@ fn a_folder_with_a_chart_is_rendered_by_helm() {
     );
 }
 
+/// As podinfo's chart has them.
+#[test]
+fn a_test_with_another_name_in_each_render_is_not_missed() {
+    let template = "{{ randAlphaNum 5 | lower }}";
+    let outputs = |event: &str| ["qx7za", "mm0vb"].map(|name| [CONFIG, &hook(&format!("grpc-{name}"), event)].concat());
+    let [one, other] = outputs("test-success");
+    let done = rendered([&one, &other], template, &HelmSpec::default()).unwrap();
+    assert_eq!((done.manifests.len(), done.hooks.len()), (1, 0));
+    let [one, other] = outputs("pre-upgrade");
+    let error = rendered([&one, &other], template, &HelmSpec::default()).unwrap_err();
+    assert!(error.contains("each render makes other values of Job/grpc-mm0vb, Job/grpc-qx7za"), "{error}");
+    let spec = HelmSpec { skip_hooks: true, ..HelmSpec::default() };
+    assert!(rendered([&one, &other], template, &spec).is_ok(), "what is skipped may differ");
+}
+
 #[test]
 fn hooks_are_told_apart_from_objects() {
     let migrate = "---\n# Source: store/templates/hooks.yaml\napiVersion: batch/v1\nkind: Job\nmetadata:\n  name: migrate\n  annotations:\n    \
