@@ -25,6 +25,7 @@ use crate::journal::Journal;
 use crate::journal::fact::Fact;
 use crate::places::Places;
 use crate::poll::Repositories;
+use crate::renderers::confinement::Confinement;
 use crate::renderers::programs::Renderers;
 use crate::renders::Renders;
 use crate::sources::Sources;
@@ -66,6 +67,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         tracing::info!(runs_and_syncs = cut_off, "the previous run ended unexpectedly; resuming unfinished work");
     }
     clear_scratch(&data_dir);
+    let renderers = Arc::new(renderers(&config, &config_path, &data_dir).await);
     let stop = CancellationToken::new();
     let renders = Renders::open(&data_dir, &config);
     let context = Arc::new(Context {
@@ -85,7 +87,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         reload: Arc::default(),
         builds: Places::new(config.agent.max_concurrent_builds),
         syncs: Arc::new(Semaphore::new(config.agent.max_concurrent_syncs)),
-        renderers: Arc::new(Renderers::find(std::env::var_os("PATH").as_deref())),
+        renderers,
         renders: Arc::new(renders),
         gc: watch::Sender::new(Cause::Agent),
         log,
@@ -200,6 +202,18 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker, sources: &mut Sourc
     notify(&[sd_notify::NotifyState::Ready]);
 }
 
+/// The programs that render, kept from what is the agent's.
+async fn renderers(config: &Config, config_path: &Path, data_dir: &Path) -> Renderers {
+    let is_wanted = config.agent.confine_renderers;
+    let (scratch, own) = (data_dir.join("scratch"), [config_path.parent(), Some(data_dir)]);
+    let own: Vec<PathBuf> = own.into_iter().flatten().map(Path::to_owned).collect();
+    let find = move || {
+        let confinement = Confinement::find(is_wanted, &scratch, &own);
+        Renderers::find(std::env::var_os("PATH").as_deref()).confined(&confinement)
+    };
+    tokio::task::spawn_blocking(find).await.unwrap_or_default()
+}
+
 /// What a reload cannot change.
 fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
     let (before, after) = (&before.agent, &after.agent);
@@ -212,6 +226,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
             before.max_concurrent_builds != after.max_concurrent_builds
                 || before.max_concurrent_syncs != after.max_concurrent_syncs,
         ),
+        ("confine_renderers", before.confine_renderers != after.confine_renderers),
     ];
     fixed
         .iter()

@@ -16,6 +16,7 @@ use crate::command::repo::{self, Foreign, RemoveError, RepoCommand};
 use crate::config::places::NoPlace;
 use crate::config::{Config, ConfigError, places};
 use crate::history::error::HistoryError;
+use crate::renderers::launcher;
 use crate::sources::folder;
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::own_repository::request::Refusal;
@@ -115,6 +116,11 @@ pub fn command() -> clap::Command {
 
 /// Runs what the arguments ask for; the answer is the exit code: 0 done, 1 failed, 2 not understood.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Not a command for people.
+    if let Some(code) = launcher::run(&arguments) {
+        return code;
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {

@@ -9,6 +9,7 @@ mod artifact;
 pub mod check;
 mod daemon;
 mod engine;
+pub mod files;
 pub mod finding;
 mod follow;
 pub mod forge;
@@ -111,6 +112,8 @@ pub struct AgentConfig {
     pub max_concurrent_builds: usize,
     /// Syncs that run at once.
     pub max_concurrent_syncs: usize,
+    /// Whether programs that render see no network and no files but their own.
+    pub confine_renderers: bool,
     /// A build that says nothing for this long is ended.
     pub build_idle_timeout: Interval,
     /// A stage of a run that meets an outage (engine, registry or forge away) tries again for this long before it fails.
@@ -130,6 +133,7 @@ impl Default for AgentConfig {
             log_level: "info".to_owned(),
             max_concurrent_builds: 2,
             max_concurrent_syncs: 8,
+            confine_renderers: true,
             build_idle_timeout: Interval(Duration::from_secs(7_200)),
             retry_timeout: Interval(Duration::from_secs(1_800)),
         }

@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::images::one_of_each_registry;
 use crate::poll::Repository;
 use crate::probe::{self, Probe};
+use crate::renderers::confinement::{Confinement, Reach};
 use crate::renderers::programs::Program;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_git::{RefSnapshot, mirror};
@@ -90,6 +91,9 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     checks.push(Box::pin(within("renderer kustomize".to_owned(), kustomize(context.clone()))));
     checks.push(Box::pin(within("renderer helm".to_owned(), helm(context.clone()))));
     checks.push(Box::pin(within("renders".to_owned(), renders::kept(context.clone()))));
+    checks.push(Box::pin(within("renderer jsonnet".to_owned(), jsonnet(context.clone()))));
+    let confinement = context.renderers.confinement.clone();
+    checks.push(Box::pin(within("renderer confinement".to_owned(), async move { confined(&confinement) })));
     for file in decryption::files(&context.config()) {
         checks.push(Box::pin(within(format!("age keys {}", file.display()), decryption::keys(file))));
     }
@@ -334,6 +338,32 @@ async fn helm(context: Arc<Context>) -> Found {
         };
     };
     version(program).await
+}
+
+async fn jsonnet(context: Arc<Context>) -> Found {
+    let Some(program) = context.renderers.jsonnet().cloned() else {
+        let config = context.config();
+        let mut environments = config.applications.iter().flat_map(|application| &application.environments);
+        return match environments.any(|one| one.render == RenderKind::Jsonnet) {
+            true => Found::bad("jsonnet was not in PATH when the agent began", "install go-jsonnet, or jsonnet"),
+            false => Found::good("jsonnet was not in PATH when the agent began; `render = \"jsonnet\"` alone needs it"),
+        };
+    };
+    version(program).await
+}
+
+/// How far renderers are kept to themselves; less than is possible is no fault of a render.
+fn confined(confinement: &Confinement) -> Found {
+    let message = confinement.describe();
+    match confinement.reach {
+        Reach::OwnFiles => Found::good(message),
+        Reach::NoNetwork | Reach::All => Found {
+            result: CheckResult::Warning,
+            message,
+            hint: "let the agent's user make user namespaces, and start the agent again; the guide says what else renderers see"
+                .to_owned(),
+        },
+    }
 }
 
 async fn version(program: Program) -> Found {

@@ -1,13 +1,17 @@
-//! Runs the programs that make manifests: `kustomize build`, else `kubectl kustomize`, and `helm template`.
+//! Runs the programs that make manifests: `kustomize build`, else `kubectl kustomize`, `helm template` and `jsonnet`.
 //!
 //! The files that one needs are written to a folder of their own that only we can read, and gone afterwards. A program
-//! gets no shell, no network (proxies that lead nowhere, git without protocols) and none of our environment but `PATH`.
+//! gets no shell, proxies that lead nowhere, git without protocols, none of our environment but `PATH`, and what else
+//! [`confinement`] keeps it from.
 
 mod files;
 mod helm;
+mod jsonnet;
 mod kustomize;
 
+pub mod confinement;
 pub mod in_clear;
+pub(crate) mod launcher;
 pub mod programs;
 
 use std::borrow::Cow;
@@ -16,16 +20,17 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use quarterdeck_core::render::built::{BuildFailure, Built};
 use quarterdeck_core::render::chart::Chart;
+use quarterdeck_core::render::jsonnet::{Evaluated, Imports};
 use quarterdeck_core::render::kustomize::Needs;
 use quarterdeck_core::render::programs::Programs;
 use quarterdeck_core::render::release::Release;
 use quarterdeck_core::tree::{Tree, TreeFailure};
 use quarterdeck_core::yaml;
+use quarterdeck_shared::application::JsonnetSpec;
 use quarterdeck_shared::error::Hint;
 
 use self::files::{INPUT_BYTES_MAX, shorten};
@@ -59,6 +64,9 @@ pub enum BuildError {
     /// The same for charts.
     #[error("helm is not on the PATH")]
     NoHelm,
+    /// The same for jsonnet.
+    #[error("jsonnet is not on the PATH")]
+    NoJsonnet,
     /// Its files could not be written.
     #[error("cannot write {path} for it")]
     Write {
@@ -87,7 +95,7 @@ pub enum BuildError {
     /// It failed. The words of the program are the source.
     #[error("{program} failed")]
     Program {
-        /// `kustomize build`, `kubectl kustomize`, `helm template`.
+        /// `kustomize build`, `kubectl kustomize`, `helm template`, `jsonnet`.
         program: &'static str,
         /// How.
         source: ProgramError,
@@ -99,8 +107,10 @@ impl Hint for BuildError {
         match self {
             Self::NoKustomize => "install one of them",
             Self::NoHelm => "install helm 3 or 4 where the agent runs, and start the agent again",
+            Self::NoJsonnet => "install go-jsonnet or jsonnet where the agent runs, and start the agent again",
             Self::TooLarge => "begin at a smaller folder",
             Self::LargeFileStorage { .. } => "keep it in git itself",
+            Self::Program { source: ProgramError::Failed { stderr, .. }, .. } => confinement::hint(stderr),
             Self::Write { .. } | Self::Read { .. } | Self::Program { .. } => "",
         }
         .into()
@@ -108,13 +118,16 @@ impl Hint for BuildError {
 }
 
 impl BuildError {
-    /// Whether the files are why: the program read them and said no. One that a signal ended, or that took too long, may do
-    /// better at the next try.
+    /// Whether the files are why: the program read them and said no. One that a signal ended, that met a limit of this machine or
+    /// took too long, may do better at the next try.
     fn is_of_the_files(&self) -> bool {
         match self {
             Self::TooLarge | Self::LargeFileStorage { .. } => true,
-            Self::Program { source: ProgramError::Failed { status, .. }, .. } => status.code().is_some(),
-            Self::NoKustomize | Self::NoHelm | Self::Write { .. } | Self::Read { .. } | Self::Program { .. } => false,
+            Self::Program { source: ProgramError::Failed { status, stderr }, .. } => {
+                status.code().is_some() && confinement::hint(stderr).is_empty()
+            }
+            Self::NoKustomize | Self::NoHelm | Self::NoJsonnet => false,
+            Self::Write { .. } | Self::Read { .. } | Self::Program { .. } => false,
         }
     }
 }
@@ -130,21 +143,37 @@ impl Programs for ByProgram<'_> {
         let capabilities = (release.capabilities)()?;
         self.scrubbed(helm::template(self.scratch, program, tree, chart, release, &capabilities))
     }
+
+    fn jsonnet(&self, tree: &dyn Tree, imports: &Imports, spec: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
+        let program = self.renderers.jsonnet().ok_or_else(|| BuildFailure::new(BuildError::NoJsonnet))?;
+        let evaluated = jsonnet::evaluate(self.scratch, program, tree, imports, spec);
+        let mut evaluated = evaluated.map_err(|error| self.failed(error))?;
+        let notes = evaluated.iter_mut().flat_map(|one| &mut one.notes);
+        notes.for_each(|note| *note = (self.scrub)(note));
+        Ok(evaluated)
+    }
 }
 
 impl ByProgram<'_> {
     fn scrubbed(&self, built: Result<Built, BuildError>) -> Result<Built, BuildFailure> {
-        let failed = |error| match error {
+        let Built { output, notes } = built.map_err(|error| self.failed(error))?;
+        Ok(Built { output, notes: notes.iter().map(|note| (self.scrub)(note)).collect() })
+    }
+
+    /// The error without what nobody is to see.
+    fn told(&self, error: BuildError) -> BuildError {
+        match error {
             BuildError::Program { program, source: ProgramError::Failed { status, stderr } } => {
                 BuildError::Program { program, source: ProgramError::Failed { status, stderr: (self.scrub)(&stderr) } }
             }
             other => other,
-        };
-        let told = |error: BuildError| {
-            if error.is_of_the_files() { BuildFailure::of_the_files(error) } else { BuildFailure::new(error) }
-        };
-        let Built { output, notes } = built.map_err(|error| told(failed(error)))?;
-        Ok(Built { output, notes: notes.iter().map(|note| (self.scrub)(note)).collect() })
+        }
+    }
+
+    /// A failure as the render takes it: one that the files cause is the same the next time.
+    fn failed(&self, error: BuildError) -> BuildFailure {
+        let error = self.told(error);
+        if error.is_of_the_files() { BuildFailure::of_the_files(error) } else { BuildFailure::new(error) }
     }
 }
 
@@ -163,7 +192,7 @@ fn run(
     input: &[u8],
     is_warning: impl Fn(&str) -> bool,
 ) -> Result<Built, BuildError> {
-    let mut command = Command::new(&program.path);
+    let mut command = program.confined(root);
     command.args(arguments).current_dir(root).env_clear();
     command
         .env("HOME", root)

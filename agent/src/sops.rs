@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use quarterdeck_core::sops::age::{Identity, IdentityError};
@@ -94,7 +93,7 @@ impl Keys for ConfiguredKeys<'_> {
             return Err(KeyFailure::new(SopsKeyError::AgeKeysOnly));
         }
         let program = self.program.ok_or_else(|| KeyFailure::new(SopsKeyError::NoProgram))?;
-        let mut command = Command::new(&program.path);
+        let mut command = program.limited();
         command.args(["decrypt", "--input-type", format.name(), "--output-type", format.name()]);
         // Below no folder of a user, so that no `.sops.yaml` there has a say.
         command.current_dir("/").env("SOPS_DISABLE_VERSION_CHECK", "1");

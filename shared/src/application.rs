@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use self::artifact::{ArtifactFollow, ArtifactSpec};
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers, Ssh, SshKey};
 pub use self::environment::{
-    ChartSpec, EnvironmentSpec, Follow, HelmSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec, RenderKind,
-    SyncPolicy, VariableKind, VariableSource, VariablesSpec,
+    ChartSpec, EnvironmentSpec, FilesSpec, Follow, HelmSpec, JsonnetSpec, PromoteBy, PromotePolicy, PullLogin,
+    PullSecretSpec, RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::scan::{ScanException, ScanSpec, Scanner, Severity};

@@ -94,6 +94,10 @@ struct DemoOptions {
 }
 
 fn main() {
+    // An agent starts itself to become a renderer; before anything else, since a second thread would be in the way.
+    if std::env::args_os().nth(1).is_some_and(|word| word == quarterdeck_agent::renderers::confinement::WORD) {
+        std::process::exit(quarterdeck_agent::run(std::env::args_os()));
+    }
     let with_name = |name: &str, arguments: Vec<std::ffi::OsString>| std::iter::once(name.into()).chain(arguments);
     let code = match Cli::parse_from(arguments()).part {
         Part::Agent { arguments } => {

@@ -2,8 +2,6 @@
 //! names it. It fills nothing in, and knows no values, no dependencies and no schema; the real tier has the real one. How often
 //! it ran is in a file beside it.
 
-use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 const SCRIPT: &str = r##"#!/bin/sh
@@ -27,17 +25,7 @@ esac
 /// # Errors
 /// Where it cannot be written.
 pub fn install(folder: &Path) -> std::io::Result<PathBuf> {
-    let programs = folder.join("programs");
-    std::fs::create_dir_all(&programs)?;
-    let helm = programs.join("helm");
-    std::fs::write(&helm, SCRIPT)?;
-    std::fs::set_permissions(&helm, std::fs::Permissions::from_mode(0o755))?;
-    let mut path = OsString::from(programs);
-    if let Some(rest) = std::env::var_os("PATH") {
-        path.push(":");
-        path.push(rest);
-    }
-    Ok(path.into())
+    crate::programs::install(folder, "helm", SCRIPT)
 }
 
 /// How often the one of this folder rendered a chart.

@@ -15,7 +15,9 @@ pub mod tls;
 
 pub mod git;
 pub mod helm;
+pub mod jsonnet;
 pub mod kustomize;
+pub mod programs;
 pub mod signing;
 
 pub mod charts;

@@ -3,6 +3,7 @@
 mod stand_ins;
 
 mod corpus;
+mod referee;
 
 mod build;
 

@@ -28,7 +28,7 @@ mod splice;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use quarterdeck_shared::application::{PromoteBy, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, PromoteBy, RenderKind};
 use quarterdeck_shared::error::Hint;
 
 use self::edited::Edited;
@@ -37,6 +37,7 @@ use crate::git::FileEdit;
 use crate::render::plain::Source;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
+use crate::render::selection::Selection;
 use crate::render::{self, RenderError, Renderer};
 use crate::tree::{Tree, TreeFailure, is_lfs_pointer};
 use crate::yaml::YamlError;
@@ -88,6 +89,8 @@ pub struct Manifests<'a> {
     pub path: &'a str,
     /// How they are rendered.
     pub render: RenderKind,
+    /// Which files are rendered, where they are rendered plainly.
+    pub files: &'a FilesSpec,
     /// What a chart is told.
     pub release: &'a Release<'a>,
     /// Who runs the programs that render.
@@ -106,6 +109,12 @@ pub enum PromoteError {
         path: String,
         /// How many manifests were read.
         files: usize,
+    },
+    /// A program is not edited.
+    #[error("the images of {path:?} are named by jsonnet, which a promotion does not change")]
+    Jsonnet {
+        /// The folder.
+        path: String,
     },
     /// The image is nowhere in what a kustomization makes.
     #[error("the kustomization of `{path}` makes nothing that names the image {image}")]
@@ -240,6 +249,7 @@ impl Hint for PromoteError {
             Self::Nowhere { image, .. } => {
                 format!("write `image: {image}` where it belongs, or set `promote.by = \"none\"`").into()
             }
+            Self::Jsonnet { .. } => "set `promote.by = \"none\"`, and change the image there".into(),
             Self::NowhereInKustomization { image, .. } => {
                 format!("write `image: {image}` in one of its resources, or set `promote.by = \"none\"`").into()
             }
@@ -305,6 +315,7 @@ pub fn promote_all(
     let edits = match render::renderer(manifests.tree, &folder, manifests.render)? {
         Renderer::Kustomize => into_kustomization(manifests, &folder, &images)?,
         Renderer::Helm => chart::into_chart(manifests, &folder, &images)?,
+        Renderer::Jsonnet => return Err(PromoteError::Jsonnet { path: folder }),
         Renderer::Plain => into_files(manifests, &folder, &images)?,
     };
     let Edits { changed, absent, nowhere } = edits;
@@ -325,7 +336,8 @@ struct Edits {
 
 /// Into the files of a folder that is rendered plainly.
 fn into_files(manifests: &Manifests<'_>, folder: &str, images: &[&Promoted]) -> Result<Edits, PromoteError> {
-    let sources = render::plain::sources(manifests.tree, folder)?.files;
+    let selection = Selection::read(manifests.tree, folder, manifests.files)?;
+    let sources = render::plain::sources(manifests.tree, folder, &selection)?.files;
     let (mut files, read) = (Vec::new(), sources.len());
     for Source { path, entry } in sources {
         let reading = |source| PromoteError::Read { path: path.clone(), source };

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use quarterdeck_shared::application::{
     ApplicationName, ApplicationSpec, ArtifactSpec, CacheTo, Code, DeliverySpec, EnvironmentName, EnvironmentSpec,
-    Forks, ImageSpec, PromoteBy, PromotePolicy, RenderKind, SignSpec, Ssh, SyncPolicy,
+    FilesSpec, Forks, ImageSpec, PromoteBy, PromotePolicy, RenderKind, SignSpec, Ssh, SyncPolicy,
 };
 use serde::Deserialize;
 
 use super::artifact::WrittenArtifact;
 use super::daemon::{self, is_platform};
+use super::files::{self, WrittenJsonnet};
 use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
 use super::guards;
@@ -64,7 +65,13 @@ pub(super) struct WrittenEnvironment {
     #[serde(default)]
     pub(super) render: RenderKind,
     #[serde(default)]
+    pub(super) include: Vec<String>,
+    #[serde(default)]
+    pub(super) exclude: Vec<String>,
+    #[serde(default)]
     pub(super) helm: WrittenHelm,
+    #[serde(default)]
+    pub(super) jsonnet: WrittenJsonnet,
     pub(super) sops: Option<SopsConfig>,
     pub(super) variables: Option<WrittenVariables>,
     pub(super) cluster: Option<String>,
@@ -128,7 +135,20 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
 fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> EnvironmentSpec {
     sign::anchor_keys(&mut written.promote, base);
     let follow = written.revision().read();
-    let WrittenEnvironment { name, repository, artifact, path, render, helm, cluster, namespace, .. } = written;
+    let WrittenEnvironment {
+        name,
+        repository,
+        artifact,
+        path,
+        render,
+        include,
+        exclude,
+        helm,
+        jsonnet,
+        cluster,
+        namespace,
+        ..
+    } = written;
     let artifact = artifact.map(|artifact| artifact.read(base));
     EnvironmentSpec {
         name,
@@ -137,7 +157,9 @@ fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> E
         artifact,
         path,
         render,
+        files: FilesSpec { include, exclude },
         helm: helm.read(base),
+        jsonnet: jsonnet.read(),
         variables: written.variables.map(WrittenVariables::read),
         age_keys: written.sops.unwrap_or_else(|| sops.clone()).read(base),
         age_keys_only: false,
@@ -350,6 +372,16 @@ fn check_environments(
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
         environment.helm.check(path, environment.render, &mut say);
+        let selected = FilesSpec { include: environment.include.clone(), exclude: environment.exclude.clone() };
+        files::check(&selected, environment.render, &mut say);
+        environment.jsonnet.check(environment.render, &mut say);
+        let is_promoted = !written.image.is_empty() && promote.by != PromoteBy::None;
+        if is_promoted && environment.render == RenderKind::Jsonnet {
+            say(
+                &["render"],
+                "a promotion does not change jsonnet: set promote.by = \"none\", and change the image there".to_owned(),
+            );
+        }
         if let Some(variables) = &environment.variables {
             variables.check(&mut say);
         }

@@ -43,7 +43,8 @@ impl WrittenHelm {
                 say(&["path"], message.to_owned());
             }
         }
-        if *self != Self::default() && matches!(render, RenderKind::Plain | RenderKind::Kustomize) {
+        if *self != Self::default() && matches!(render, RenderKind::Plain | RenderKind::Kustomize | RenderKind::Jsonnet)
+        {
             say(&["helm"], "settings of a chart, and render is not \"helm\": leave out one of the two".to_owned());
         }
         // What helm takes for the name of a release; the same rule as for names of applications.
@@ -133,7 +134,7 @@ fn is_plain(address: &str) -> bool {
 }
 
 /// Whether there is a date of TOML in a value: JSON and YAML know none, and it would be read as a table.
-fn has_date(value: &Value) -> bool {
+pub(super) fn has_date(value: &Value) -> bool {
     match value {
         Value::Object(fields) => fields.contains_key("$__toml_private_datetime") || fields.values().any(has_date),
         Value::Array(items) => items.iter().any(has_date),

@@ -41,6 +41,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         log_level,
         max_concurrent_builds,
         max_concurrent_syncs,
+        confine_renderers,
         build_idle_timeout,
         retry_timeout,
     } = config.agent;
@@ -56,6 +57,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         log_level,
         max_concurrent_builds,
         max_concurrent_syncs,
+        confine_renderers,
         build_idle_timeout,
         retry_timeout,
     };
@@ -141,6 +143,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
+        "[[application.environment]]\n[application.environment.jsonnet]",
         "[[application.environment]]\n[application.environment.sops]",
         "[[application.environment]]\n[application.environment.variables]",
         "[[application.environment]]\n[[application.environment.variables.from]]",
@@ -350,6 +353,26 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "expected `ConfigMap` or `Secret`",
         ),
         (format!("{application}render = 'plain'\nhelm.release_name = 'shop'\n"), 8, "leave out one of the two"),
+        (
+            format!("{application}exclude = ['docs/', '../x']\n"),
+            7,
+            "it leads out of the folder: write as in a .gitignore",
+        ),
+        (format!("{application}include = ['']\n"), 7, "it matches nothing"),
+        (format!("{application}include = ['!a.yaml']\n"), 7, "takes nothing back here: write \"a.yaml\" in exclude"),
+        (format!("{application}render = 'helm'\ninclude = ['*.yaml']\n"), 8, "render is not: leave out one of the two"),
+        (format!("{application}jsonnet.libs = ['vendor']\n"), 7, "render is not \"jsonnet\""),
+        (format!("{application}render = 'jsonnet'\njsonnet.libs = ['../x']\n"), 8, "must be inside the repository"),
+        (format!("{application}render = 'jsonnet'\njsonnet.tla = {{ 'a-b' = 1 }}\n"), 8, "begin with no digit"),
+        (format!("{application}render = 'jsonnet'\njsonnet.ext = {{ 'a=b' = 1 }}\n"), 8, "write it without ="),
+        (format!("{application}render = 'jsonnet'\njsonnet.ext = {{ day = 2026-11-29 }}\n"), 8, "write it in quotes"),
+        (
+            format!(
+                "{application}render = 'jsonnet'\n[[application.image]]\nname = 'r/a'\n[application.code]\nrepository = '/srv/shop'\n"
+            ),
+            7,
+            "set promote.by = \"none\"",
+        ),
         (
             format!("{application}[application.environment.helm]\nrelease_name = 'Shop'\n"),
             8,

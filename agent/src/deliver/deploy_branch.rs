@@ -102,6 +102,7 @@ impl DeployBranch {
             tree,
             path,
             render,
+            files: &spec.files,
             release: &Release::new(&id.application, spec, &capabilities),
             programs: &InClear { renderers, scratch, keys: &keys },
         };

@@ -16,6 +16,7 @@ use crate::sops::ConfiguredKeys;
 use crate::wanted::Inputs;
 use quarterdeck_core::render::built::{BuildFailure, Built};
 use quarterdeck_core::render::chart::Chart;
+use quarterdeck_core::render::jsonnet::{Evaluated, Imports};
 use quarterdeck_core::render::kept::noting::Noting;
 use quarterdeck_core::render::kustomize::Needs;
 use quarterdeck_core::render::programs::Programs;
@@ -26,7 +27,7 @@ use quarterdeck_core::tree::Tree;
 use quarterdeck_core::variables::Variables;
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_shared::application::RenderKind;
+use quarterdeck_shared::application::{JsonnetSpec, RenderKind};
 use quarterdeck_shared::revision::Revision;
 
 /// Renders an environment's manifests of one commit, or takes what was rendered before; the former in any case where it is asked
@@ -85,6 +86,8 @@ pub(super) async fn render(
             scope: &scope,
             has_status: &has_status,
             variables: variables.as_ref(),
+            files: &spec.files,
+            jsonnet: &spec.jsonnet,
             release: &Release::new(&id.application, &spec, &capabilities),
             programs: &programs,
         });
@@ -140,6 +143,11 @@ impl Programs for Noted<'_> {
         self.runs("helm", self.programs.renderers.helm());
         self.programs.helm(tree, chart, release)
     }
+
+    fn jsonnet(&self, tree: &dyn Tree, imports: &Imports, spec: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
+        self.runs("jsonnet", self.programs.renderers.jsonnet());
+        self.programs.jsonnet(tree, imports, spec)
+    }
 }
 
 /// Looks up the ids of what a render depended on.
@@ -164,9 +172,11 @@ pub(super) async fn are_same_in(inputs: &Inputs, repository: &Repository, revisi
     repository.work(same).await.unwrap_or(false)
 }
 
+/// Nothing where it could not be read. What does not exist has an id as well: a render depends on an ignore file that is added.
 fn id_of(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<String> {
-    if let Ok(Some(tree)) = mirror.tree_of(commit, path) {
+    if let Some(tree) = mirror.tree_of(commit, path).ok()? {
         return Some(tree.to_string());
     }
-    mirror.entry(commit, path).ok().flatten().map(|entry| entry.id.to_string())
+    let entry = mirror.entry(commit, path).ok()?;
+    Some(entry.map_or_else(|| "none".to_owned(), |entry| entry.id.to_string()))
 }

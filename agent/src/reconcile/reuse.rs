@@ -229,6 +229,7 @@ impl Now for Asking {
         let program = match name {
             "kustomize" => self.renderers.kustomize(),
             "helm" => self.renderers.helm(),
+            "jsonnet" => self.renderers.jsonnet(),
             _ => None,
         };
         program?.identity()

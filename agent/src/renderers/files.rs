@@ -71,7 +71,7 @@ pub(super) fn write_beside(tree: &dyn Tree, needs: &Needs, root: &Path, mut byte
 }
 
 /// Makes something at a path below the root, and the folders above it.
-fn place(root: &Path, path: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), BuildError> {
+pub(super) fn place(root: &Path, path: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), BuildError> {
     let target = root.join(path);
     let made = target.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| make(&target));
     made.map_err(|source| BuildError::Write { path: path.into(), source })

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use quarterdeck_core::render::built::{BuildFailure, Built};
 use quarterdeck_core::render::chart::Chart;
+use quarterdeck_core::render::jsonnet::{Evaluated, Imports};
 use quarterdeck_core::render::kustomize::Needs;
 use quarterdeck_core::render::programs::Programs;
 use quarterdeck_core::render::release::Release;
 use quarterdeck_core::sops::Keys;
 use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::Tree;
+use quarterdeck_shared::application::JsonnetSpec;
 
 use super::ByProgram;
 use super::programs::Renderers;
@@ -36,5 +38,11 @@ impl Programs for InClear<'_> {
         let Self { renderers, scratch, keys } = *self;
         let tree = Decrypting::new(tree, keys, None);
         ByProgram { renderers, scratch, scrub: &|text| tree.scrub(text) }.helm(&tree, chart, release)
+    }
+
+    fn jsonnet(&self, tree: &dyn Tree, imports: &Imports, spec: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
+        let Self { renderers, scratch, keys } = *self;
+        let tree = Decrypting::new(tree, keys, None);
+        ByProgram { renderers, scratch, scrub: &|text| tree.scrub(text) }.jsonnet(&tree, imports, spec)
     }
 }

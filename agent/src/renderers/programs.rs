@@ -12,6 +12,8 @@ use std::time::Duration;
 use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 use sha2::{Digest as _, Sha256};
 
+use super::confinement::Confinement;
+
 /// Asking for a version takes a moment; a program on a network drive some.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
 
@@ -20,6 +22,8 @@ const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 
 pub struct Renderers {
     /// In the order of preference: `kustomize` is often newer than what `kubectl` carries.
     pub programs: Vec<Program>,
+    /// What they are kept from.
+    pub confinement: Confinement,
 }
 
 /// A program that was found.
@@ -29,6 +33,8 @@ pub struct Program {
     pub kind: ProgramKind,
     /// Where.
     pub path: PathBuf,
+    /// What it is kept from.
+    pub confinement: Confinement,
 }
 
 /// The programs that we know how to ask.
@@ -40,6 +46,8 @@ pub enum ProgramKind {
     Kubectl,
     /// `helm template`.
     Helm,
+    /// `jsonnet`.
+    Jsonnet,
     /// `sops decrypt`.
     Sops,
 }
@@ -47,9 +55,22 @@ pub enum ProgramKind {
 impl Renderers {
     /// Looks for them on a `PATH`; on none where there is none.
     pub fn find(path: Option<&OsStr>) -> Self {
-        let find = |kind: ProgramKind| Some(Program { kind, path: program::find(kind.name(), path?)? });
-        let kinds = [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm, ProgramKind::Sops];
-        Self { programs: kinds.into_iter().filter_map(find).collect() }
+        let find = |kind: ProgramKind| {
+            Some(Program { kind, path: program::find(kind.name(), path?)?, confinement: Confinement::default() })
+        };
+        let kinds =
+            [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm, ProgramKind::Jsonnet, ProgramKind::Sops];
+        Self { programs: kinds.into_iter().filter_map(find).collect(), confinement: Confinement::default() }
+    }
+
+    /// The same programs, kept from what this says.
+    #[must_use]
+    pub fn confined(mut self, confinement: &Confinement) -> Self {
+        self.confinement = confinement.clone();
+        for program in &mut self.programs {
+            program.confinement = confinement.of(&program.path);
+        }
+        self
     }
 
     /// The one that renders kustomizations.
@@ -60,6 +81,11 @@ impl Renderers {
     /// The one that renders charts.
     pub fn helm(&self) -> Option<&Program> {
         self.programs.iter().find(|program| program.kind == ProgramKind::Helm)
+    }
+
+    /// The one that evaluates jsonnet.
+    pub fn jsonnet(&self) -> Option<&Program> {
+        self.programs.iter().find(|program| program.kind == ProgramKind::Jsonnet)
     }
 
     /// The one that decrypts what no key of ours does.
@@ -75,6 +101,7 @@ impl ProgramKind {
             Self::Kustomize => "kustomize",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::Jsonnet => "jsonnet",
             Self::Sops => "sops",
         }
     }
@@ -87,6 +114,7 @@ impl Program {
             ProgramKind::Kustomize => "kustomize build",
             ProgramKind::Kubectl => "kubectl kustomize",
             ProgramKind::Helm => "helm template",
+            ProgramKind::Jsonnet => "jsonnet",
             ProgramKind::Sops => "sops decrypt",
         }
     }
@@ -96,6 +124,7 @@ impl Program {
             ProgramKind::Kustomize => "build",
             ProgramKind::Kubectl => "kustomize",
             ProgramKind::Helm => "template",
+            ProgramKind::Jsonnet => "",
             ProgramKind::Sops => "decrypt",
         }
     }
@@ -104,6 +133,16 @@ impl Program {
     /// for: that would start it. Blocks.
     pub fn identity(&self) -> Option<String> {
         identity(&self.path)
+    }
+
+    /// A command that runs it, for files in a folder of their own.
+    pub(super) fn confined(&self, own: &Path) -> Command {
+        self.confinement.command(&self.path, Some(own))
+    }
+
+    /// A command that runs it with the limits alone: it logs in somewhere, with files of the agent's user.
+    pub(crate) fn limited(&self) -> Command {
+        self.confinement.command(&self.path, None)
     }
 
     /// Asks the program for its version: `v5.5.0`. Blocks for as long as the program takes, 10 s at most.
@@ -115,7 +154,7 @@ impl Program {
             ProgramKind::Kustomize => ["version"].as_slice(),
             ProgramKind::Kubectl => &["version", "--client"],
             ProgramKind::Helm => &["version", "--short"],
-            ProgramKind::Sops => &["--version"],
+            ProgramKind::Jsonnet | ProgramKind::Sops => &["--version"],
         };
         let mut command = Command::new(&self.path);
         // It would ask a server for its newest version otherwise.
@@ -194,12 +233,14 @@ mod tests {
         place("kustomize", 0o755);
         place("helm", 0o755);
         assert_eq!(found(), [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm]);
+        place("jsonnet", 0o755);
         place("sops", 0o755);
         assert_eq!(found().last(), Some(&ProgramKind::Sops));
         let renderers = Renderers::find(Some(folder.path().as_os_str()));
-        let kinds = [renderers.kustomize(), renderers.helm(), renderers.sops()]
+        let kinds = [renderers.kustomize(), renderers.helm(), renderers.jsonnet(), renderers.sops()]
             .map(|program| program.map(|program| program.kind));
-        assert_eq!(kinds, [ProgramKind::Kustomize, ProgramKind::Helm, ProgramKind::Sops].map(Some));
+        let expected = [ProgramKind::Kustomize, ProgramKind::Helm, ProgramKind::Jsonnet, ProgramKind::Sops];
+        assert_eq!(kinds, expected.map(Some));
         assert!(Renderers::find(None).programs.is_empty());
         assert!(Renderers::find(Some(OsStr::new("relative:"))).programs.is_empty());
     }
@@ -208,7 +249,8 @@ mod tests {
     fn a_program_is_told_by_its_content() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("helm");
-        let program = Program { kind: ProgramKind::Helm, path: path.clone() };
+        let confinement = Confinement::default();
+        let program = Program { kind: ProgramKind::Helm, path: path.clone(), confinement };
         assert_eq!(program.identity(), None);
         std::fs::write(&path, "v3.18.1").unwrap();
         let first = program.identity();
@@ -229,6 +271,7 @@ mod tests {
             ("Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0\n", "v5.5.0"),
             ("v3.20.2+g05fa379\n", "v3.20.2+g05fa379"),
             ("sops 3.13.3\n", "sops 3.13.3"),
+            ("Jsonnet commandline interpreter (Go implementation) v0.21.0\n", "v0.21.0"),
             ("(devel)\n", "(devel)"),
             ("", ""),
         ] {

@@ -3,7 +3,7 @@ use quarterdeck_core::render::scope;
 use quarterdeck_core::render::{RenderError, Rendered, Request, render};
 use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::memory::Files;
-use quarterdeck_shared::application::{HelmSpec, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
 use serde_json::json;
 
@@ -48,7 +48,9 @@ fn try_render_of(
         scope,
         has_status,
         variables: None,
+        files: &FilesSpec::default(),
         release,
+        jsonnet: &JsonnetSpec::default(),
         programs,
     });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
@@ -222,6 +224,64 @@ fn what_helm_says_no_to_is_told_in_its_words() {
 }
 
 #[test]
+fn jsonnet_is_evaluated_with_its_arguments_in_files_and_nothing_that_no_import_reaches() {
+    let script = "[ -z \"$CARGO_MANIFEST_DIR$XDG_RUNTIME_DIR\" ] && [ ! -e apps/shop/unused.libsonnet ] && [ -e vendor/k.libsonnet ] || exit 9
+        echo 'TRACE: apps/shop/main.jsonnet:1 hello' >&2
+        words=; contents=
+        for word; do words=\"$words $word\"; case $word in *=*) contents=\"$contents $(cat \"${word#*=}\")\" ;; esac; done
+        printf '[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"a\"},\"data\":{\"words\":\"%s\",\"contents\":\"%s\"}}]' \"$words\" \"$contents\"";
+    let (_folder, renderers) = stand_in("jsonnet", script);
+    let files = Files::new(&[
+        ("apps/shop/main.jsonnet", "local k = import 'k.libsonnet'; []"),
+        ("apps/shop/unused.libsonnet", ""),
+        ("vendor/k.libsonnet", "{}"),
+    ]);
+    let jsonnet = JsonnetSpec {
+        tla: json!({"name": "s3cret", "replicas": 3}).as_object().unwrap().clone(),
+        ext: json!({"region": "eu-1"}).as_object().unwrap().clone(),
+        libs: vec!["lib".to_owned(), "vendor".to_owned()],
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let try_render = |renderers: &Renderers| {
+        render(&Request {
+            tree: &files,
+            path: "apps/shop",
+            kind: RenderKind::Jsonnet,
+            environment: &"shop/prod".parse().unwrap(),
+            namespace: "prod",
+            scope: &scope::builtin,
+            has_status: &|_, _| None,
+            variables: None,
+            files: &FilesSpec::default(),
+            release: &Release {
+                name: "shop",
+                namespace: "prod",
+                spec: &HelmSpec::default(),
+                capabilities: &|| Ok(Capabilities::default()),
+            },
+            jsonnet: &jsonnet,
+            programs: &ByProgram { renderers, scratch: scratch.path(), scrub: &str::to_owned },
+        })
+    };
+    let rendered = try_render(&renderers).unwrap();
+    assert_eq!(rendered.notes, ["TRACE: apps/shop/main.jsonnet:1 hello"]);
+    let data = rendered.manifests[0].object.clone().into_value()["data"].clone();
+    let words = data["words"].as_str().unwrap();
+    let root = words.split_once("-J ").unwrap().1.split_once("/vendor").unwrap().0;
+    assert_eq!(
+        words.replace(root, "ROOT"),
+        " -J ROOT/vendor -J ROOT/lib --tla-str-file name=.quarterdeck-arguments/tla-0 --tla-code-file \
+         replicas=.quarterdeck-arguments/tla-1 --ext-str-file region=.quarterdeck-arguments/ext-0 apps/shop/main.jsonnet"
+    );
+    assert_eq!(data["contents"], " s3cret 3 eu-1");
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left behind");
+    assert_eq!(
+        Failure::of(&try_render(&Renderers::default()).unwrap_err()).to_string(),
+        "cannot render the jsonnet of apps/shop: jsonnet is not on the PATH\nhint: install go-jsonnet or jsonnet where the agent runs, and start the agent again"
+    );
+}
+
+#[test]
 fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_named() {
     const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/core/src/sops/fixtures");
     let read = |name: &str| std::fs::read_to_string(format!("{FOLDER}/{name}")).unwrap();
@@ -261,7 +321,9 @@ fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_n
         scope: &scope::builtin,
         has_status: &|_, _| None,
         variables: None,
+        files: &FilesSpec::default(),
         release,
+        jsonnet: &JsonnetSpec::default(),
         programs,
     });
     assert_eq!(rendered.unwrap().manifests[0].object.value()["data"]["user"], "c2hvcA==");

@@ -24,8 +24,12 @@ pub struct EnvironmentSpec {
     pub path: String,
     /// How manifests become objects.
     pub render: RenderKind,
+    /// Which of its files are rendered, where they are rendered plainly.
+    pub files: FilesSpec,
     /// What a chart is given.
     pub helm: HelmSpec,
+    /// What jsonnet is given.
+    pub jsonnet: JsonnetSpec,
     /// The files of the age keys that decrypt its files; those of all environments where it has none of its own.
     pub age_keys: Vec<PathBuf>,
     /// Whether nothing but these keys decrypts its files: not the `sops` program, which logs in as the agent does.
@@ -58,7 +62,9 @@ impl EnvironmentSpec {
             artifact: None,
             path: String::new(),
             render: RenderKind::default(),
+            files: FilesSpec::default(),
             helm: HelmSpec::default(),
+            jsonnet: JsonnetSpec::default(),
             age_keys: Vec::new(),
             age_keys_only: false,
             variables: None,
@@ -182,6 +188,35 @@ pub enum RenderKind {
     Kustomize,
     /// Through the `helm` program, as a release of the chart.
     Helm,
+    /// Every `.jsonnet` file of the folder through the `jsonnet` program.
+    Jsonnet,
+}
+
+/// Which files of a folder are rendered plainly. Each text is a pattern as in a `.gitignore` in that folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FilesSpec {
+    /// Only these; all where empty.
+    pub include: Vec<String>,
+    /// Not these, also where they are included.
+    pub exclude: Vec<String>,
+}
+
+impl FilesSpec {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
+}
+
+/// What jsonnet is given. A text is given as a text, everything else as code.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JsonnetSpec {
+    /// Top-level arguments: what a file gets that is a function.
+    pub tla: serde_json::Map<String, serde_json::Value>,
+    /// External variables: `std.extVar`.
+    pub ext: serde_json::Map<String, serde_json::Value>,
+    /// Folders from the root of the repository in which imports are looked for, the first one first.
+    pub libs: Vec<String>,
 }
 
 /// How a Helm chart is rendered, and its hooks are run.

@@ -1,7 +1,7 @@
 //! Manifests: what is read as YAML is written and read back the same; what renders does so again, by itself and from
 //! its own output, keeps to what every manifest has, differs from itself in nothing, and shows no secret.
 //!
-//! The first byte says how: `k` with kustomize, `h` with Helm, anything else plainly. The rest is `apps/shop/a.yaml`, up to a line
+//! The first byte says how: `k` with kustomize, `h` with Helm, `j` with jsonnet, anything else plainly. The rest is `apps/shop/a.yaml`, up to a line
 //! `=== path` that begins another file; a path that ends in `@` is a link.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use quarterdeck_core::sync::{APPLICATION_LABEL, concede, drift, ignore, managed_
 use quarterdeck_core::tree::EntryMode;
 use quarterdeck_core::tree::memory::Files;
 use quarterdeck_core::yaml::{self, Document, YamlError};
-use quarterdeck_shared::application::{HelmSpec, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, RenderKind};
 use serde_json::Value;
 
 const FIRST: &str = "apps/shop/a.yaml";
@@ -33,6 +33,7 @@ pub fn check(data: &[u8]) {
     let kind = match how {
         b'k' => RenderKind::Kustomize,
         b'h' => RenderKind::Helm,
+        b'j' => RenderKind::Jsonnet,
         _ => RenderKind::Plain,
     };
     if let Ok(rendered) = render_all(&files, kind) {
@@ -72,6 +73,8 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
         scope: &scope::builtin,
         has_status: &|_, _| None,
         variables: None,
+        files: &FilesSpec::default(),
+        jsonnet: &JsonnetSpec::default(),
         release: &Release {
             name: "shop",
             namespace: "prod",

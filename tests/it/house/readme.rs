@@ -41,6 +41,7 @@ const WHOLE: &[&str] = &[
     "life::charts",
     "life::cleaned",
     "life::commented",
+    "life::confined",
     "life::crashed",
     "life::deleted",
     "life::edited",
@@ -53,6 +54,8 @@ const WHOLE: &[&str] = &[
     "life::ids",
     "life::images",
     "life::imported",
+    "life::jsonnet",
+    "life::selected",
     "life::sources",
     "life::jobs",
     "life::kept",
@@ -108,10 +111,11 @@ const PARTLY: &[&str] = &[
     "life::refused",
     "life::socket",
     "life::tags",
+    "referee",
 ];
 
 /// Files of `it` that are one room.
-const FLAT: [&str; 5] = ["build", "corpus", "house", "pty", "stand_ins"];
+const FLAT: [&str; 6] = ["build", "corpus", "house", "pty", "referee", "stand_ins"];
 
 /// A name on the page: of which crate, where the page says so, and which tests are meant.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]

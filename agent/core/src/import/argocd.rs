@@ -1,6 +1,7 @@
 //! Argo CD: an Application is an application with one environment; an ApplicationSet is the Applications that it makes.
 
 mod clusters;
+mod directory;
 mod expand;
 mod parameters;
 mod project;
@@ -27,13 +28,6 @@ const REASONS: &[(&str, Outcome, &str)] = &[
     ("spec.syncPolicy.managedNamespaceMetadata", Outcome::Not, "add a Namespace with these labels to the manifests"),
     ("spec.sourceHydrator", Outcome::Not, "rendered manifests are not written to git: `qd manifests` shows them"),
     ("spec.source.plugin", Outcome::Not, "there are no plugins: commit the plugin's output"),
-    ("spec.source.directory.jsonnet", Outcome::Not, "jsonnet is not rendered: commit its output"),
-    (
-        "spec.source.directory.include",
-        Outcome::Not,
-        "every manifest below the path is deployed: move the others elsewhere",
-    ),
-    ("spec.source.directory.exclude", Outcome::Not, "every manifest below the path is deployed: move these elsewhere"),
     ("spec.source.kustomize", Outcome::Not, "write it into the kustomization.yaml at the path"),
     ("spec.source.helm.skipCrds", Outcome::Not, "CRDs of a chart are always deployed"),
     ("spec.source.helm.fileParameters", Outcome::Not, "write the content of the file into a values file"),

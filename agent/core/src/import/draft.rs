@@ -41,6 +41,12 @@ pub struct Environment {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) render: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) include: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) exclude: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cluster: Option<String>,
     /// Of objects that name none.
     pub namespace: String,
@@ -49,6 +55,8 @@ pub struct Environment {
     pub(super) sync: Sync,
     #[serde(skip_serializing_if = "Helm::is_empty")]
     pub(super) helm: Helm,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) jsonnet: Option<Jsonnet>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) variables: Option<Variables>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,6 +91,17 @@ pub(super) struct Variables {
     pub(super) values: Map<String, Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) from: Vec<Value>,
+}
+
+/// `[application.environment.jsonnet]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct Jsonnet {
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) tla: Map<String, Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) ext: Map<String, Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) libs: Vec<String>,
 }
 
 /// `[application.environment.sync]`

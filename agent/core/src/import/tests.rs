@@ -100,6 +100,10 @@ fn what_would_be_something_else_is_no_application() {
             "path: a\n  targetRevision: '1.0 - 2.0, *'",
             "not imported spec.source.targetRevision: \"1.0 - 2.0, *\" is not a range of versions: it has a range with a dash",
         ),
+        (
+            "path: a\n  directory: { include: '{a,{b,c}}.yaml' }",
+            "not imported spec.source.directory.include: the pattern is not understood: write it as in a .gitignore",
+        ),
         ("path: ../a", "not imported spec.source.path: ../a leads out of the repository"),
     ] {
         let text = application(&format!("source:\n  repoURL: https://git.example.org/a.git\n  {source}"));
@@ -208,6 +212,36 @@ metadata: { name: shop, namespace: flux-system }
 spec: { path: ./apps/shop, sourceRef: { kind: GitRepository, name: fleet } }
 ---
 ";
+
+#[test]
+fn what_is_rendered_of_a_folder_is_carried_over() {
+    let imported = |directory: &str| {
+        let source =
+            format!("source: {{ repoURL: https://git.example.org/a.git, path: a, directory: {{ {directory} }} }}");
+        let (drafts, told) = read(Tool::ArgoCd, &application(&source), &around(&[]));
+        (drafts[0]["environment"][0].clone(), told)
+    };
+    let (environment, told) =
+        imported("recurse: true, include: '*.yaml', exclude: '{docs/*,*_test.yaml}', jsonnet: {}");
+    assert_eq!(
+        (&environment["include"], &environment["exclude"], told),
+        (&json!(["*.yaml"]), &json!(["docs/*", "*_test.yaml"]), Vec::new())
+    );
+    let (environment, told) = imported(
+        "jsonnet: { libs: [vendor], tlas: [{ name: env, value: prod }, { name: replicas, value: '3', code: true }, { name: f, value: 'g()', code: true }], extVars: [{ name: a, value: b }] }",
+    );
+    assert_eq!(
+        (&environment["render"], &environment["jsonnet"]),
+        (&json!("jsonnet"), &json!({"libs": ["vendor"], "tla": {"env": "prod", "replicas": 3}, "ext": {"a": "b"}}))
+    );
+    assert_eq!(
+        told,
+        [
+            "Application argocd/shop: differs spec.source.directory.jsonnet: the .jsonnet files of the folder are rendered, and no YAML beside them",
+            "Application argocd/shop: not imported spec.source.directory.jsonnet.tlas: f is code, and only constants are imported: write it into a file",
+        ]
+    );
+}
 
 #[test]
 fn a_chart_comes_with_its_values() {

@@ -9,6 +9,7 @@ mod hooks;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use quarterdeck_shared::application::HelmSpec;
 use quarterdeck_shared::error::Hint;
 use serde_json::Value;
 
@@ -75,7 +76,7 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
     if chart.may_change {
         let again = request.programs.helm(request.tree, &chart, request.release);
         let again = again.map_err(|error| wrong(error.into()))?;
-        differing(&output, &again.output).map_err(wrong)?;
+        differing(&output, &again.output, request.release.spec).map_err(wrong)?;
     }
     let mut found = Vec::new();
     let mut sorted = Sorted::new(request.release.spec);
@@ -125,14 +126,15 @@ pub(crate) fn template(
     Ok((built, chart))
 }
 
-/// That two renders are the same, else which objects differ.
-fn differing(one: &[u8], other: &[u8]) -> Result<(), HelmError> {
+/// That two renders are the same in what is deployed or run, else which objects differ.
+fn differing(one: &[u8], other: &[u8], spec: &HelmSpec) -> Result<(), HelmError> {
     if one == other {
         return Ok(());
     }
     let objects = |output: &[u8]| -> Result<BTreeMap<String, Value>, HelmError> {
         let documents = yaml::parse(output).map_err(HelmError::Output)?;
-        Ok(documents.into_iter().map(|document| (named(&document.value), document.value)).collect())
+        let used = documents.into_iter().map(|document| document.value).filter(|value| hooks::is_used(value, spec));
+        Ok(used.map(|value| (named(&value), value)).collect())
     };
     let (one, other) = (objects(one)?, objects(other)?);
     let names = one.keys().chain(other.keys()).filter(|name| one.get(*name) != other.get(*name));

@@ -47,10 +47,32 @@ impl Request<'_> {
     /// and nowhere else.
     pub fn material(&self) -> String {
         let Self { environment, spec, variables, keys } = self;
-        let EnvironmentSpec { path, render, helm, age_keys_only, namespace, .. } = spec;
+        let EnvironmentSpec {
+            path,
+            render,
+            files,
+            helm,
+            jsonnet,
+            age_keys_only,
+            namespace,
+            // Of what is fetched, deployed and promoted; keys and variables are told beside it.
+            name: _,
+            repository: _,
+            follow: _,
+            artifact: _,
+            age_keys: _,
+            variables: _,
+            cluster: _,
+            create_namespace: _,
+            pull_secrets: _,
+            sync: _,
+            promote: _,
+            protected: _,
+        } = spec;
         let variables = variables.map(|digest| digest.0);
         format!(
-            "{FORMAT} {environment} {path:?} {render:?} {namespace:?} {helm:?} {age_keys_only} {variables:?} {keys:?}"
+            "{FORMAT} {environment} {path:?} {render:?} {files:?} {namespace:?} {helm:?} {jsonnet:?} {age_keys_only} \
+             {variables:?} {keys:?}"
         )
     }
 }

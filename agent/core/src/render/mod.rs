@@ -1,9 +1,10 @@
 //! From the files of a commit to the objects that a cluster should have.
 //!
 //! ```text
-//! Tree ─┬─ plain ──────────────────────────────────────┐
+//! Tree ─┬─ selection ────── plain ─────────────────────┐
 //!       ├─ kustomization ── kustomize* (the program) ──┼─ object ── manifests in the order of their apply
-//!       └─ chart ────────── helm* (the program) ───────┘
+//!       ├─ chart ────────── helm* (the program) ───────┤
+//!       └─ imports ──────── jsonnet* (the program) ────┘
 //! ```
 //!
 //! A render is all or nothing: a file that cannot be read, a document that is no object or a name that is defined twice
@@ -20,6 +21,7 @@
 mod injected;
 pub mod object;
 pub(crate) mod plain;
+pub mod selection;
 
 mod kustomization;
 pub mod kustomize;
@@ -27,6 +29,8 @@ pub mod kustomize;
 pub mod chart;
 pub mod helm;
 pub mod release;
+
+pub mod jsonnet;
 
 pub mod built;
 pub mod programs;
@@ -40,7 +44,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use quarterdeck_shared::application::{EnvironmentId, RenderKind};
+use quarterdeck_shared::application::{EnvironmentId, FilesSpec, JsonnetSpec, RenderKind};
 use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
@@ -48,11 +52,13 @@ use sha2::{Digest as _, Sha256};
 use crate::hooks::Hook;
 use crate::render::chart::ChartError;
 use crate::render::helm::HelmError;
+use crate::render::jsonnet::JsonnetError;
 use crate::render::kustomize::{KustomizationError, KustomizeError};
 use crate::render::plain::Plain;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
 use crate::render::scope::Scope;
+use crate::render::selection::Selection;
 use crate::sops::SopsError;
 use crate::sops::decrypting::StaysEncrypted;
 use crate::sync::confidential::Confidential;
@@ -79,8 +85,12 @@ pub struct Request<'a> {
     pub scope: &'a dyn Fn(&str, &str) -> Option<Scope>,
     /// Whether a kind tells a status apart from what is asked for, by group and kind, where the cluster knows it.
     pub has_status: &'a dyn Fn(&str, &str) -> Option<bool>,
+    /// Which files are rendered, where they are rendered plainly.
+    pub files: &'a FilesSpec,
     /// What a chart is told.
     pub release: &'a Release<'a>,
+    /// What jsonnet is told.
+    pub jsonnet: &'a JsonnetSpec,
     /// What `${name}` means, where it means something.
     pub variables: Option<&'a Variables>,
     /// Who runs the programs that render.
@@ -261,6 +271,20 @@ pub enum RenderError {
         /// Why not.
         source: Box<HelmError>,
     },
+    /// Jsonnet gave nothing.
+    #[error("cannot render the jsonnet of {}", Folder(.path))]
+    Jsonnet {
+        /// The folder.
+        path: String,
+        /// Why not.
+        source: JsonnetError,
+    },
+    /// An ignore file holds too much.
+    #[error("{path} has more than 1000 patterns")]
+    TooManyPatterns {
+        /// The file.
+        path: String,
+    },
     /// A manifest is kept in Git LFS.
     #[error("{path} is a Git LFS pointer, and its content is not fetched")]
     LargeFileStorage {
@@ -279,6 +303,7 @@ impl Hint for RenderError {
             Self::Decrypt { source, .. } => return source.hint(),
             Self::Kustomize { source, .. } => return source.hint(),
             Self::Helm { source, .. } => return source.hint(),
+            Self::Jsonnet { source, .. } => return source.hint(),
             Self::Read { .. } | Self::Template { .. } | Self::Object { .. } => "",
             Self::NoFolder { .. } => "name the folder of the manifests by `path` of the environment",
             Self::Empty { .. } => "nothing is pruned for this; remove the environment to remove its objects",
@@ -295,6 +320,7 @@ impl Hint for RenderError {
             Self::NameNotUtf8 { .. } => "rename it",
             Self::Link { .. } => "put the file there instead of the link",
             Self::TooManyLinks { .. } => "begin at a smaller folder",
+            Self::TooManyPatterns { .. } => "name folders instead of their files",
             Self::Submodule { .. } => "move it out of the folder of the manifests",
             Self::LargeFileStorage { .. } => "keep manifests in git itself",
             Self::Again(failed) => return failed.hint(),
@@ -356,15 +382,20 @@ impl RenderError {
 fn make(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let folder = folder(request.tree, request.path)?;
     let renderer = renderer(request.tree, &folder, request.kind)?;
-    let Made { found, hooks, notes, mut inputs } = match renderer {
+    let Made { found, hooks, mut notes, mut inputs } = match renderer {
         Renderer::Kustomize => kustomize::render(request, &folder)?,
         Renderer::Helm => helm::render(request, &folder)?,
+        Renderer::Jsonnet => jsonnet::render(request, &folder)?,
         Renderer::Plain => {
-            let Plain { found, notes, outside: mut inputs } = plain::render(request.tree, &folder)?;
+            let selection = Selection::read(request.tree, &folder, request.files)?;
+            let Plain { found, notes, outside: mut inputs } = plain::render(request.tree, &folder, &selection)?;
             inputs.push(folder.clone());
             Made { found, hooks: Vec::new(), notes, inputs }
         }
     };
+    if renderer != Renderer::Plain && !request.files.is_empty() {
+        notes.push("include and exclude select nothing: they are for folders that are rendered plain".to_owned());
+    }
     // Where the folder is reached by links, these count as well.
     let path = request.path.trim_start_matches('/');
     let read = |source| RenderError::Read { path: path.to_owned(), source };
@@ -402,6 +433,7 @@ pub(crate) enum Renderer {
     /// The program of that name, here and below.
     Kustomize,
     Helm,
+    Jsonnet,
 }
 
 /// What makes the manifests of a folder: what is configured, else what its files say. A kustomization beside a chart is
@@ -411,6 +443,7 @@ pub(crate) fn renderer(tree: &dyn Tree, folder: &str, kind: RenderKind) -> Resul
         RenderKind::Plain => Renderer::Plain,
         RenderKind::Kustomize => Renderer::Kustomize,
         RenderKind::Helm => Renderer::Helm,
+        RenderKind::Jsonnet => Renderer::Jsonnet,
         RenderKind::Auto if kustomization_file(tree, folder)?.is_some() => Renderer::Kustomize,
         RenderKind::Auto if helm::is_chart(tree, folder)? => Renderer::Helm,
         RenderKind::Auto => Renderer::Plain,

@@ -1,11 +1,13 @@
 //! A folder of manifests as it is: every `.yaml`, `.yml` and `.json` file below it.
 //!
 //! Links are followed within the repository: one to a file is that file, one to a folder elsewhere is what that folder
-//! holds. What a link leads to within the folder is rendered where it is, and not once more.
+//! holds. What a link leads to within the folder is rendered where it is, and not once more. What is selected of all that
+//! is told by [`super::selection`].
 
 use std::collections::BTreeSet;
 
 use crate::render::object::{self, Found};
+use crate::render::selection::Selection;
 use crate::render::{KUSTOMIZATIONS, RenderError};
 use crate::tree::links::{Followed, resolve_noting};
 use crate::tree::paths::{file_name, is_below};
@@ -16,7 +18,7 @@ use crate::yaml::{self, Document, YamlError};
 pub(super) struct Plain {
     pub(super) found: Vec<Found>,
     pub(super) notes: Vec<String>,
-    /// Files and folders outside of the folder that links in it lead to.
+    /// Files and folders outside of the folder that links in it lead to, and ignore files.
     pub(super) outside: Vec<String>,
 }
 
@@ -30,22 +32,26 @@ pub(crate) struct Source {
 }
 
 /// The files of a folder that are rendered.
-#[derive(Default)]
-pub(crate) struct Sources {
+pub(crate) struct Sources<'a> {
+    selection: &'a Selection,
     /// In the order of their paths.
     pub(crate) files: Vec<Source>,
     notes: Vec<String>,
     outside: Vec<String>,
     hidden: usize,
+    /// Manifests that are not selected.
+    left_out: usize,
     /// Folders that were looked into.
     folders: BTreeSet<String>,
     /// The files that are rendered, by their own paths: each once.
     own: BTreeSet<String>,
 }
 
-impl Sources {
+impl Sources<'_> {
     fn take(&mut self, path: String, entry: TreeEntry) {
-        if self.own.insert(entry.path.clone()) {
+        if !self.selection.selects(&path) {
+            self.left_out += 1;
+        } else if self.own.insert(entry.path.clone()) {
             self.files.push(Source { path, entry });
         }
     }
@@ -55,8 +61,9 @@ impl Sources {
 const FOLDERS_MAX: usize = 1_000;
 
 /// Reads every manifest below the folder, in the order of their paths.
-pub(super) fn render(tree: &dyn Tree, folder: &str) -> Result<Plain, RenderError> {
-    let Sources { files, mut notes, outside, hidden, folders: _, own: _ } = sources(tree, folder)?;
+pub(super) fn render(tree: &dyn Tree, folder: &str, selection: &Selection) -> Result<Plain, RenderError> {
+    let Sources { files, mut notes, mut outside, hidden, left_out, .. } = sources(tree, folder, selection)?;
+    outside.extend(selection.inputs.iter().cloned());
     let mut found = Vec::new();
     for file in &files {
         read(tree, file, &mut found)?;
@@ -64,8 +71,14 @@ pub(super) fn render(tree: &dyn Tree, folder: &str) -> Result<Plain, RenderError
     if hidden > 0 {
         notes.push(format!("left out: {hidden} manifests whose names, or whose folders' names, begin with a dot"));
     }
+    if left_out > 0 {
+        notes.push(format!("left out: {left_out} manifests, by include, exclude or an ignore file"));
+    }
     if found.is_empty() {
         let why = match files.len() {
+            0 if left_out > 0 => {
+                format!("include, exclude and ignore files leave out all of its {left_out} manifest files")
+            }
             0 => "there is no .yaml, .yml or .json file below it".to_owned(),
             1 => "its only manifest file holds no object".to_owned(),
             n => format!("its {n} manifest files hold no object"),
@@ -76,8 +89,17 @@ pub(super) fn render(tree: &dyn Tree, folder: &str) -> Result<Plain, RenderError
 }
 
 /// Finds the files of a folder that are rendered plainly.
-pub(crate) fn sources(tree: &dyn Tree, folder: &str) -> Result<Sources, RenderError> {
-    let mut sources = Sources::default();
+pub(crate) fn sources<'a>(tree: &dyn Tree, folder: &str, selection: &'a Selection) -> Result<Sources<'a>, RenderError> {
+    let mut sources = Sources {
+        selection,
+        files: Vec::new(),
+        notes: Vec::new(),
+        outside: Vec::new(),
+        hidden: 0,
+        left_out: 0,
+        folders: BTreeSet::new(),
+        own: BTreeSet::new(),
+    };
     // Links are looked at when all files are known that are rendered where they are.
     let mut links = take_folder(tree, folder, folder, &mut sources)?;
     while let Some((shown, link)) = links.pop() {
@@ -95,7 +117,12 @@ pub(crate) fn sources(tree: &dyn Tree, folder: &str) -> Result<Sources, RenderEr
 type Link = (String, TreeEntry);
 
 /// Takes the files of a folder that is named as `shown`; its links are returned.
-fn take_folder(tree: &dyn Tree, folder: &str, shown: &str, sources: &mut Sources) -> Result<Vec<Link>, RenderError> {
+fn take_folder(
+    tree: &dyn Tree,
+    folder: &str,
+    shown: &str,
+    sources: &mut Sources<'_>,
+) -> Result<Vec<Link>, RenderError> {
     sources.folders.insert(folder.to_owned());
     let listing = tree.entries(folder).map_err(|source| RenderError::Read { path: folder.to_owned(), source })?;
     if let Some(path) = listing.unnameable.into_iter().find(|path| is_manifest(path)) {
@@ -107,6 +134,7 @@ fn take_folder(tree: &dyn Tree, folder: &str, shown: &str, sources: &mut Sources
         let path = format!("{shown}{below}");
         let is_hidden = below.split('/').any(|part| part.starts_with('.'));
         match entry.mode {
+            _ if sources.selection.leaves_out(&path) => sources.left_out += usize::from(is_manifest(below)),
             // Its manifests cannot be seen; to render the rest would prune them.
             EntryMode::Submodule => return Err(RenderError::Submodule { path: entry.path }),
             _ if is_hidden => sources.hidden += usize::from(is_manifest(below)),
@@ -127,7 +155,7 @@ fn take_link(
     folder: &str,
     shown: &str,
     link: &TreeEntry,
-    sources: &mut Sources,
+    sources: &mut Sources<'_>,
 ) -> Result<Vec<Link>, RenderError> {
     let reading = |source| RenderError::Read { path: shown.to_owned(), source };
     let named = is_manifest(shown) && !KUSTOMIZATIONS.contains(&file_name(shown));

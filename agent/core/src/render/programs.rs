@@ -2,9 +2,11 @@
 
 use crate::render::built::{BuildFailure, Built};
 use crate::render::chart::Chart;
+use crate::render::jsonnet::{Evaluated, Imports};
 use crate::render::kustomization::Needs;
 use crate::render::release::Release;
 use crate::tree::Tree;
+use quarterdeck_shared::application::JsonnetSpec;
 
 /// Who runs the programs. All calls block.
 pub trait Programs {
@@ -19,4 +21,10 @@ pub trait Programs {
     /// # Errors
     /// As [`Programs::kustomize`].
     fn helm(&self, tree: &dyn Tree, chart: &Chart, release: &Release<'_>) -> Result<Built, BuildFailure>;
+
+    /// Evaluates each file that jsonnet begins at, in the order of their paths.
+    ///
+    /// # Errors
+    /// As [`Programs::kustomize`].
+    fn jsonnet(&self, tree: &dyn Tree, imports: &Imports, spec: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure>;
 }

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::render::built::{BuildFailure, Built};
+use crate::render::jsonnet::{Evaluated, Imports};
 use crate::tree::EntryMode;
 use crate::tree::memory::Files;
 use quarterdeck_shared::application::HelmSpec;
@@ -21,6 +22,10 @@ impl Programs for Nobody {
 
     fn helm(&self, _: &dyn Tree, chart: &chart::Chart, _: &Release<'_>) -> Result<Built, BuildFailure> {
         panic!("{} is no chart", chart.folder)
+    }
+
+    fn jsonnet(&self, _: &dyn Tree, imports: &Imports, _: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
+        panic!("{:?} is no jsonnet", imports.begins)
     }
 }
 
@@ -49,7 +54,9 @@ pub(super) fn try_render_by(
         scope,
         has_status,
         variables: None,
+        files: &FilesSpec::default(),
         release,
+        jsonnet: &JsonnetSpec::default(),
         programs,
     })
 }
@@ -92,7 +99,7 @@ fn a_folder_is_rendered_in_the_order_of_its_apply() {
     );
     assert_eq!(&*rendered.manifests[2].origin, "apps/shop/deep/er/service.yml, document 1, line 3");
     assert_eq!(rendered.manifests[3].api_version(), "apps/v1");
-    assert_eq!(rendered.inputs, ["apps/shop"]);
+    assert_eq!(rendered.inputs, [".quarterdeckignore", ".sourceignore", "apps/shop"]);
     assert!(rendered.notes.is_empty(), "{:?}", rendered.notes);
 }
 
@@ -211,10 +218,53 @@ fn what_is_left_out_is_told() {
 }
 
 #[test]
+fn what_is_selected_is_rendered_also_behind_links_and_ignore_files_are_inputs() {
+    let tree = Files::new(&[
+        ("apps/shop/a.yaml", DEPLOYMENT),
+        ("apps/shop/a_test.yaml", "not: an object"),
+        ("apps/shop/b.json", "not rendered"),
+        ("apps/shop/docs/c.yaml", "{{ not rendered }}"),
+        ("apps/shop/base@", "../base"),
+        ("apps/shop/same.yaml@", "/etc/passwd"),
+        ("apps/base/s.yaml", SERVICE),
+        ("apps/base/t.yaml", "not: an object"),
+        ("ignored", "same.yaml\nt.yaml\n"),
+        (".quarterdeckignore@", "ignored"),
+    ]);
+    let texts = |patterns: &[&str]| patterns.iter().map(|&text| text.to_owned()).collect();
+    let files = &FilesSpec { include: texts(&["*.yaml"]), exclude: texts(&["docs/", "*_test.yaml"]) };
+    let render_as = |kind| {
+        render(&Request {
+            tree: &tree,
+            path: "apps/shop",
+            kind,
+            environment: &"shop/prod".parse().unwrap(),
+            namespace: "prod",
+            scope: &scope::builtin,
+            has_status: &|_, _| None,
+            variables: None,
+            files,
+            release: &Release {
+                name: "shop",
+                namespace: "prod",
+                spec: &HelmSpec::default(),
+                capabilities: &|| Ok(release::Capabilities::default()),
+            },
+            jsonnet: &JsonnetSpec::default(),
+            programs: &Nobody,
+        })
+    };
+    let rendered = render_as(RenderKind::Auto).unwrap();
+    assert_eq!(names(&rendered), ["/Service/other/shop", "apps/Deployment/prod/shop"]);
+    assert_eq!(rendered.notes, ["left out: 5 manifests, by include, exclude or an ignore file"]);
+    assert_eq!(rendered.inputs, [".quarterdeckignore", ".sourceignore", "apps/base", "apps/shop", "ignored"]);
+}
+
+#[test]
 fn a_link_to_a_file_of_the_repository_is_that_file() {
     let rendered = try_render(&[("apps/shop/a.yaml@", "../base/a.yaml"), ("apps/base/a.yaml", DEPLOYMENT)]).unwrap();
     assert_eq!(names(&rendered), ["apps/Deployment/prod/shop"]);
-    assert_eq!(rendered.inputs, ["apps/base/a.yaml", "apps/shop"]);
+    assert_eq!(rendered.inputs, [".quarterdeckignore", ".sourceignore", "apps/base/a.yaml", "apps/shop"]);
 }
 
 #[test]
@@ -234,10 +284,16 @@ fn a_link_to_a_folder_elsewhere_is_what_that_holds() {
     let rendered = try_render(&files).unwrap();
     assert_eq!(names(&rendered), ["/Namespace//c", "/Service/other/shop", "apps/Deployment/prod/shop"]);
     assert_eq!(&*rendered.manifests[1].origin, "apps/shop/base/b.yaml, document 1, line 1");
-    assert_eq!(rendered.inputs, ["apps/c", "apps/current", "apps/shop", "apps/v2/base"]);
+    assert_eq!(
+        rendered.inputs,
+        [".quarterdeckignore", ".sourceignore", "apps/c", "apps/current", "apps/shop", "apps/v2/base"]
+    );
     let by_link =
         try_render_at("apps/live", RenderKind::Plain, &Files::new(&[&files[..], &[("apps/live@", "shop")]].concat()));
-    assert_eq!(by_link.unwrap().inputs, ["apps/c", "apps/current", "apps/live", "apps/shop", "apps/v2/base"]);
+    assert_eq!(
+        by_link.unwrap().inputs,
+        [".quarterdeckignore", ".sourceignore", "apps/c", "apps/current", "apps/live", "apps/shop", "apps/v2/base"]
+    );
 }
 
 #[test]

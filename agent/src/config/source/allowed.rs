@@ -140,6 +140,8 @@ impl Limits<'_> {
             artifact,
             path: _,
             render: _,
+            files: _,
+            jsonnet: _,
             helm,
             age_keys,
             age_keys_only: _,

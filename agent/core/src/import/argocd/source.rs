@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::super::Around;
 use super::super::draft::{self, Artifact, Chart, Environment, Helm};
 use super::super::fields::Fields;
+use super::directory;
 use super::parameters;
 use super::text;
 use crate::follow::revision::WantedTag;
@@ -51,11 +52,9 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
     let revision = fields.text("spec.source.targetRevision");
     let chart = fields.text("spec.source.chart");
     let path = fields.text("spec.source.path").unwrap_or_default();
-    for renderer in ["spec.source.plugin", "spec.source.directory.jsonnet"] {
-        if fields.has(renderer) {
-            // What is said of it follows; without it something else would be deployed.
-            return false;
-        }
+    if fields.has("spec.source.plugin") {
+        // What is said of it follows; without it something else would be deployed.
+        return false;
     }
     let is_artifact = repository.starts_with("oci://");
     let is_whole = match chart {
@@ -74,13 +73,17 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
             }
         }
     };
-    if fields.flag("spec.source.directory.recurse") == Some(false)
-        || (!fields.has("spec.source.helm") && subfolders(around, environment))
+    let recurses = fields.flag("spec.source.directory.recurse");
+    let is_jsonnet = fields.has("spec.source.directory.jsonnet");
+    if !is_jsonnet && (recurses == Some(false) || (!fields.has("spec.source.helm") && subfolders(around, environment)))
     {
         fields.otherwise(
             "spec.source.directory.recurse",
             "every manifest below the path is deployed, also in subfolders",
         );
+    }
+    if !directory::read(fields, environment) {
+        return false;
     }
     environment.helm = Helm { chart: environment.helm.chart.take(), ..helm(fields, name, values, environment) };
     is_whole

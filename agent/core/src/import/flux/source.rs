@@ -34,7 +34,11 @@ pub(super) fn told(document: &Document, imported: &mut Imported) {
     };
     let more = [
         ("spec.verify", Outcome::Not, verify),
-        ("spec.ignore", Outcome::Otherwise, "the inputs of a render are known: a commit elsewhere renders nothing"),
+        (
+            "spec.ignore",
+            Outcome::Not,
+            "write it into a .sourceignore in the root of the repository: plain manifests are selected by it",
+        ),
         ("spec.insecure", Outcome::Otherwise, "insecure = true of a [[registry]]"),
         ("spec.certSecretRef", Outcome::Otherwise, "ca_file of the [[registry]] or [[repository]]"),
     ];

@@ -3,12 +3,13 @@
 use super::*;
 use crate::render::built::{BuildFailure, Built};
 use crate::render::chart::Chart;
+use crate::render::jsonnet::{Evaluated, Imports};
 use crate::render::kustomize::Needs;
 use crate::render::release::Capabilities;
 use crate::tree::Node;
 use crate::tree::layered::Layered;
 use crate::tree::memory::Files;
-use quarterdeck_shared::application::{ChartSpec, HelmSpec};
+use quarterdeck_shared::application::{ChartSpec, FilesSpec, HelmSpec, JsonnetSpec};
 
 /// Builds as kustomize does, as far as these tests go: the resources of a folder and of the folders that it names, and the
 /// tags of `images:` for the containers of pods, by the exact name. Of a chart it makes a pod as [`chart_pod`] says.
@@ -27,6 +28,10 @@ impl Programs for Small {
         let objects = resources(tree, folder);
         let output = crate::yaml::write_all(&objects).into_bytes();
         Ok(Built { output, notes: Vec::new() })
+    }
+
+    fn jsonnet(&self, _: &dyn Tree, imports: &Imports, _: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
+        panic!("{:?} is no jsonnet", imports.begins)
     }
 }
 
@@ -98,7 +103,14 @@ fn promoted_by(
     let spec = &HelmSpec { values_files, ..HelmSpec::default() };
     let capabilities = &|| Ok(Capabilities::default());
     let release = &Release { name: "shop", namespace: "prod", spec, capabilities };
-    let manifests = Manifests { tree: &Files::new(files), path: "apps/shop", render, release, programs: &Small };
+    let manifests = Manifests {
+        tree: &Files::new(files),
+        path: "apps/shop",
+        render,
+        files: &FilesSpec::default(),
+        release,
+        programs: &Small,
+    };
     let (edits, absent) = promote_all(&manifests, &[to(by)])
         .map_err(|error| quarterdeck_shared::error::Failure::of(&error).to_string())?;
     assert!(absent.is_empty());
@@ -183,7 +195,7 @@ fn a_kustomization_names_the_image_as_its_resources_do() {
         let (spec, capabilities) = (&HelmSpec::default(), &|| Ok(Capabilities::default()));
         let release = &Release { name: "shop", namespace: "prod", spec, capabilities };
         let (tree, path, render) = (&Files::new(&files), "apps/shop/", RenderKind::Auto);
-        let manifests = Manifests { tree, path, render, release, programs: &Small };
+        let manifests = Manifests { tree, path, render, files: &FilesSpec::default(), release, programs: &Small };
         let image = if image.contains("nginx") { "nginx" } else { "reg.example/ops/shop" };
         let image = Promoted { image: image.into(), ..to(PromoteBy::Tag) };
         let (edits, _) = promote_all(&manifests, std::slice::from_ref(&image)).unwrap();
@@ -348,7 +360,14 @@ fn promoted_beside(values_files: &[&str], files: &[(&str, &str)]) -> Result<Vec<
     ]);
     let (commit, folder) = (Files::new(files), crate::charts::folder("shop", "1.0.0"));
     let tree = &Layered { tree: &commit, folder: &folder, files: &packaged };
-    let manifests = Manifests { tree, path: &folder, render: RenderKind::Helm, release, programs: &Small };
+    let manifests = Manifests {
+        tree,
+        path: &folder,
+        render: RenderKind::Helm,
+        files: &FilesSpec::default(),
+        release,
+        programs: &Small,
+    };
     let (edits, _) = promote_all(&manifests, &[to(PromoteBy::Tag)])
         .map_err(|error| quarterdeck_shared::error::Failure::of(&error).to_string())?;
     Ok(edits.into_iter().map(|edit| (edit.path, String::from_utf8(edit.content).unwrap())).collect())

@@ -74,6 +74,12 @@ impl<'a> Sorted<'a> {
     }
 }
 
+/// Whether an object is deployed or run: hooks of tests may have other names in each render.
+pub(super) fn is_used(object: &Value, spec: &HelmSpec) -> bool {
+    let Some(events) = annotation(object, "helm.sh/hook") else { return true };
+    !spec.skip_hooks && list_items(events).any(|event| Moment::named(&event).is_some())
+}
+
 fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object["metadata"]["annotations"][name].as_str()
 }

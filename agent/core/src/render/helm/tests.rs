@@ -1,11 +1,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use quarterdeck_shared::application::{HelmSpec, RenderKind};
+use quarterdeck_shared::application::{HelmSpec, JsonnetSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
 
 use super::*;
 use crate::hooks::DeletePolicy;
 use crate::render::Rendered;
+use crate::render::jsonnet::{Evaluated, Imports};
 use crate::render::kustomize::Needs;
 use crate::render::tests::try_render_by;
 use crate::tree::memory::Files;
@@ -22,6 +23,10 @@ impl Programs for Writes<'_> {
         assert_eq!((release.name, release.namespace), ("shop", "prod"));
         let output = if self.2.fetch_add(1, Ordering::Relaxed) == 0 { self.0 } else { self.1 };
         Ok(Built { output: output.as_bytes().to_vec(), notes: vec!["from helm".to_owned()] })
+    }
+
+    fn jsonnet(&self, _: &dyn Tree, imports: &Imports, _: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
+        panic!("{:?} is no jsonnet", imports.begins)
     }
 }
 
@@ -62,6 +67,21 @@ fn a_folder_with_a_chart_is_rendered_by_helm() {
         (done.inputs, done.notes, done.asks_capabilities),
         (vec!["apps/shop".to_owned()], vec!["from helm".to_owned()], true)
     );
+}
+
+/// As podinfo's chart has them.
+#[test]
+fn a_test_with_another_name_in_each_render_is_not_missed() {
+    let template = "{{ randAlphaNum 5 | lower }}";
+    let outputs = |event: &str| ["qx7za", "mm0vb"].map(|name| [CONFIG, &hook(&format!("grpc-{name}"), event)].concat());
+    let [one, other] = outputs("test-success");
+    let done = rendered([&one, &other], template, &HelmSpec::default()).unwrap();
+    assert_eq!((done.manifests.len(), done.hooks.len()), (1, 0));
+    let [one, other] = outputs("pre-upgrade");
+    let error = rendered([&one, &other], template, &HelmSpec::default()).unwrap_err();
+    assert!(error.contains("each render makes other values of Job/grpc-mm0vb, Job/grpc-qx7za"), "{error}");
+    let spec = HelmSpec { skip_hooks: true, ..HelmSpec::default() };
+    assert!(rendered([&one, &other], template, &spec).is_ok(), "what is skipped may differ");
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use quarterdeck_shared::application::{EnvironmentSpec, HelmSpec, RenderKind};
+use quarterdeck_shared::application::{EnvironmentSpec, FilesSpec, HelmSpec, JsonnetSpec, RenderKind};
 use quarterdeck_shared::error::{Failure, Hint as _, chain};
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::json;
@@ -251,11 +251,30 @@ fn each_option_that_has_a_say_is_asked_for() {
     let policy = EnvironmentSpec { protected: true, create_namespace: true, ..spec.clone() };
     assert_eq!(ask(&policy, None, &[]), same, "what a sync may do has no say in what is rendered");
     let values = json!({ "replicas": 2 }).as_object().unwrap().clone();
+    let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let others = [
         ask(&EnvironmentSpec { path: "apps".to_owned(), ..spec.clone() }, None, &[]),
         ask(&EnvironmentSpec { render: RenderKind::Plain, ..spec.clone() }, None, &[]),
         ask(&EnvironmentSpec { namespace: "other".to_owned(), ..spec.clone() }, None, &[]),
         ask(&EnvironmentSpec { helm: HelmSpec { values, ..HelmSpec::default() }, ..spec.clone() }, None, &[]),
+        ask(
+            &EnvironmentSpec { files: FilesSpec { include: own(&["*.yaml"]), exclude: own(&[]) }, ..spec.clone() },
+            None,
+            &[],
+        ),
+        ask(
+            &EnvironmentSpec { files: FilesSpec { include: own(&[]), exclude: own(&["*.yaml"]) }, ..spec.clone() },
+            None,
+            &[],
+        ),
+        ask(
+            &EnvironmentSpec {
+                jsonnet: JsonnetSpec { libs: own(&["vendor"]), ..JsonnetSpec::default() },
+                ..spec.clone()
+            },
+            None,
+            &[],
+        ),
         ask(&EnvironmentSpec { age_keys_only: true, ..spec.clone() }, None, &[]),
         ask(&spec, Some([1; 32]), &[]),
         ask(&spec, None, &["age.txt 189".to_owned()]),
