@@ -100,8 +100,6 @@ async fn a_daemon_builds_one_platform_and_two_and_keeps_its_cache_in_a_registry(
         for part in parts {
             manifest_of(town, part["digest"].as_str().context("a digest")?).await?;
         }
-        let log = town.log(two.id).await?;
-        ensure!(log.iter().any(|line| line.contains("exporting manifest list")), "{log:#?}");
         for run in [run, two] {
             Place::open(town).forget(town, &run).await?;
         }
