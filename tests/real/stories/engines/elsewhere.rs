@@ -7,8 +7,12 @@ use serde_json::Value;
 
 use super::*;
 
+/// Who ends the daemon ends it for all: one story at a time has it.
+static DAEMON: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The daemon runs while this does, and ends with it where it did not run before.
 async fn with_daemon(told: impl AsyncFnOnce(&mut Town) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let _alone = DAEMON.lock().await;
     let status = String::from_utf8(world("status").output()?.stdout)?;
     let ours = status.contains("buildkitd is not asked for");
     said(world("start").arg("buildkitd"))?;
@@ -100,8 +104,6 @@ async fn a_daemon_builds_one_platform_and_two_and_keeps_its_cache_in_a_registry(
         for part in parts {
             manifest_of(town, part["digest"].as_str().context("a digest")?).await?;
         }
-        let log = town.log(two.id).await?;
-        ensure!(log.iter().any(|line| line.contains("exporting manifest list")), "{log:#?}");
         for run in [run, two] {
             Place::open(town).forget(town, &run).await?;
         }
