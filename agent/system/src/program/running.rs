@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How far a conversation may go. Each wait asks first, so that it always ends.
 pub trait Bounds: Send + Sync {
-    /// How long the next wait may last; an error once the time is over or nobody wants the answer any more.
+    /// How long a wait that begins now may last; an error once the time is over or nobody wants the answer any more.
     fn patience(&self) -> io::Result<Duration>;
 
     /// Counts bytes that came in; an error over the bound.
@@ -151,7 +151,7 @@ impl Inner {
         if !self.ahead.is_empty() {
             return self.ahead.read(buffer);
         }
-        let waiting = Instant::now();
+        let mut waiting = Waiting::begin();
         loop {
             let Some(stdout) = self.stdout.as_mut() else { return Ok(0) };
             match stdout.read(buffer) {
@@ -163,7 +163,7 @@ impl Inner {
                     self.bounds.count(read)?;
                     return Ok(read);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(waiting, false)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(&mut waiting, false)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -171,11 +171,11 @@ impl Inner {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let waiting = Instant::now();
+        let mut waiting = Waiting::begin();
         loop {
             let Some(stdin) = self.stdin.as_mut() else { return Err(io::ErrorKind::BrokenPipe.into()) };
             match stdin.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(waiting, true)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(&mut waiting, true)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
             }
@@ -183,9 +183,10 @@ impl Inner {
     }
 
     /// Waits a slice of time until a pipe is ready, and drains the others meanwhile.
-    fn wait(&mut self, since: Instant, to_write: bool) -> io::Result<()> {
-        let patience = self.bounds.patience()?;
-        let Some(left) = patience.checked_sub(since.elapsed()) else { return Err(self.bounds.timed_out()) };
+    fn wait(&mut self, waiting: &mut Waiting, to_write: bool) -> io::Result<()> {
+        let now = self.bounds.patience()?;
+        let patience = *waiting.patience.get_or_insert(now);
+        let Some(left) = patience.checked_sub(waiting.since.elapsed()) else { return Err(self.bounds.timed_out()) };
         let input = self.stdin.as_ref().filter(|_| to_write).map(|pipe| (pipe.as_fd(), PollFlags::OUT));
         let output = self.stdout.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN));
         let diagnostics = self.stderr.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN));
@@ -286,6 +287,19 @@ impl Drop for Inner {
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
             self.end();
         }
+    }
+}
+
+/// One wait, of several slices.
+struct Waiting {
+    since: Instant,
+    /// As it was when the wait began: what is left of a whole gets less meanwhile, and is not to be taken from twice.
+    patience: Option<Duration>,
+}
+
+impl Waiting {
+    fn begin() -> Self {
+        Self { since: Instant::now(), patience: None }
     }
 }
 

@@ -55,6 +55,34 @@ fn what_tells_on_both_streams_is_read_in_the_order_in_which_it_was_written() {
     assert_eq!((&*told, running.wait().unwrap().code()), ("a\nb\nc\n", Some(3)));
 }
 
+/// Patience that is over soon for every wait but the first, as what is left of a whole.
+struct Shrinking(AtomicBool);
+
+impl Bounds for Shrinking {
+    fn patience(&self) -> std::io::Result<Duration> {
+        let is_first = !self.0.swap(true, Ordering::Relaxed);
+        Ok(if is_first { Duration::from_secs(60) } else { Duration::from_nanos(1) })
+    }
+
+    fn count(&self, _: usize) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn timed_out(&self) -> std::io::Error {
+        std::io::ErrorKind::TimedOut.into()
+    }
+}
+
+#[test]
+fn a_wait_lasts_as_long_as_was_left_when_it_began() {
+    let script = program("/bin/sh", &["-c", "sleep 0.3; echo done"]);
+    let running = Running::start_telling(script, Arc::new(Shrinking(AtomicBool::new(false)))).unwrap();
+    let (mut output, _) = running.ends();
+    let mut told = [0; 5];
+    output.read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"done\n");
+}
+
 #[test]
 fn endless_output_is_ended() {
     let error = sh("exec cat /dev/zero", Limits { output_bytes: 1000, ..LIMITS }).unwrap_err();
