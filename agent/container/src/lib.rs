@@ -12,6 +12,7 @@
 pub mod engine;
 pub mod registry;
 
+pub mod bundle;
 pub mod charts;
 pub mod manifests;
 pub mod scanner;
