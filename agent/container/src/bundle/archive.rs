@@ -236,9 +236,13 @@ impl Archive {
     /// Where one is missing or corrupt.
     pub fn verify(&self, part: &Part, of: &str) -> Result<(), BundleError> {
         part.blobs.iter().try_for_each(|blob| {
-            let mut hash = Sha256::new();
-            io::copy(&mut self.content(blob, of)?, &mut hash).map_err(|source| self.unread(source))?;
-            self.held(blob, &hash.finalize(), of)
+            let (mut hash, mut content, mut piece) = (Sha256::new(), self.content(blob, of)?, vec![0; 128 << 10]);
+            loop {
+                match content.read(&mut piece).map_err(|source| self.unread(source))? {
+                    0 => return self.held(blob, &hash.finalize(), of),
+                    read => hash.update(&piece[..read]),
+                }
+            }
         })
     }
 
@@ -286,5 +290,64 @@ impl Archive {
 
     fn unread(&self, source: io::Error) -> BundleError {
         BundleError::Read { path: self.path.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::layout::{MANIFEST, NAME, PLATFORMS};
+    use super::*;
+
+    /// A bundle with an index of two platforms, of which the second is left out, and with these blobs.
+    fn written(is_partial: bool, blobs: &[&Descriptor]) -> (tempfile::NamedTempFile, Descriptor) {
+        let manifest = json!({ "config": layer(), "layers": [layer()] }).to_string();
+        let one = Descriptor::of(MANIFEST, manifest.as_bytes());
+        let other = Descriptor::of(MANIFEST, b"of another platform");
+        let index = json!({ "manifests": [one, other] }).to_string();
+        let mut root = Descriptor::of("", index.as_bytes());
+        root.annotations.insert(NAME.to_owned(), "registry.example/shop".to_owned());
+        if is_partial {
+            root.annotations.insert(PLATFORMS.to_owned(), "linux/amd64".to_owned());
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = Writer::new(file.reopen().unwrap()).unwrap();
+        for blob in blobs {
+            writer.blob(blob, b"layer").unwrap();
+        }
+        writer.blob(&one, manifest.as_bytes()).unwrap();
+        writer.blob(&root, index.as_bytes()).unwrap();
+        writer.finish(&Index::new(vec![root.clone()], BTreeMap::new())).unwrap();
+        (file, root)
+    }
+
+    fn layer() -> Descriptor {
+        Descriptor::of("a/layer", b"layer")
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_what_is_missing_is_named() {
+        let (file, _) = written(true, &[&layer(), &layer()]);
+        let archive = Archive::open(file.path()).unwrap();
+        let part = archive.part(&archive.index.manifests[0]).unwrap();
+        archive.verify(&part, "shop").unwrap();
+        assert_eq!((part.manifests.len(), part.blobs.len(), archive.uploaded(&part).len()), (2, 1, 1));
+
+        let told = |error: BundleError| error.to_string().replace(&file.path().display().to_string(), "FILE");
+        let (file_of_other, root) = written(false, &[&layer()]);
+        let error = Archive::open(file_of_other.path()).unwrap().part(&root).unwrap_err();
+        assert!(matches!(&error, BundleError::Missing { of, .. } if of == "registry.example/shop"), "{error}");
+        let (without, root) = written(true, &[]);
+        let archive = Archive::open(without.path()).unwrap();
+        let part = archive.part(&root).unwrap();
+        let error = archive.verify(&part, "shop").unwrap_err();
+        assert!(error.to_string().ends_with(&format!("blob {} of shop is missing", layer().digest)), "{error}");
+        std::fs::write(file.path(), "words").unwrap();
+        let told = told(Archive::open(file.path()).unwrap_err());
+        assert!(told.starts_with("FILE is not a bundle: it is"), "{told}");
+        std::fs::write(file.path(), [0; 1024]).unwrap();
+        let error = Archive::open(file.path()).unwrap_err();
+        assert!(error.to_string().ends_with("it has no oci-layout and index.json"), "{error}");
     }
 }

@@ -210,7 +210,8 @@ mod tests {
             json!({ "mediaType": MANIFEST, "digest": digest(digit), "size": 1,
                 "platform": { "os": os, "architecture": architecture, "variant": variant } })
         };
-        let all = [one('a', "linux", "amd64", ""), one('b', "linux", "arm64", "v8"), one('c', "unknown", "unknown", "")];
+        let all =
+            [one('a', "linux", "amd64", ""), one('b', "linux", "arm64", "v8"), one('c', "unknown", "unknown", "")];
         let index = Document::read(json!({ "manifests": all }).to_string().as_bytes(), "x").unwrap();
         for (wanted, found) in [
             (&[][..], "abc"),
@@ -232,7 +233,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_foreign_layout_is_told() {
-        let named = |digest: &str| json!({ "schemaVersion": 2, "manifests": [{ "digest": digest, "size": 1 }] }).to_string();
+        let named =
+            |digest: &str| json!({ "schemaVersion": 2, "manifests": [{ "digest": digest, "size": 1 }] }).to_string();
         for (text, words) in [
             ("<html>".to_owned(), "index.json cannot be read: expected value"),
             ("{}".to_owned(), "index.json cannot be read: missing field"),

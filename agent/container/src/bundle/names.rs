@@ -72,7 +72,11 @@ mod tests {
     #[test]
     fn every_image_has_its_place_below_the_prefix() {
         for (prefix, image, place) in [
-            ("registry.corp/mirror", "registry.example:5000/ops/shop:1.4.0", "registry.corp/mirror/registry.example-5000/ops/shop"),
+            (
+                "registry.corp/mirror",
+                "registry.example:5000/ops/shop:1.4.0",
+                "registry.corp/mirror/registry.example-5000/ops/shop",
+            ),
             ("registry.corp/mirror/", "alpine", "registry.corp/mirror/docker.io/library/alpine"),
             ("registry.corp", "ghcr.io/a/b", "registry.corp/ghcr.io/a/b"),
             ("localhost:5000/a/b", "Registry.Example/shop", "localhost:5000/a/b/registry.example/shop"),
@@ -84,10 +88,9 @@ mod tests {
         for wrong in ["", "registry.corp/Mirror", "https://registry.corp", "registry.corp//a"] {
             assert!(Prefix::read(wrong).is_err(), "{wrong}");
         }
-        for (repository, prefix) in [
-            ("registry.corp/mirror/shop-prod", "registry.corp/mirror"),
-            ("registry.corp/shop-prod", "registry.corp"),
-        ] {
+        for (repository, prefix) in
+            [("registry.corp/mirror/shop-prod", "registry.corp/mirror"), ("registry.corp/shop-prod", "registry.corp")]
+        {
             assert_eq!(Prefix::above(&ImageRef::parse(repository).unwrap()).to_string(), prefix);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,9 @@ use quarterdeck_container::bundle::layout::{
 use quarterdeck_container::registry::credentials::Login;
 use quarterdeck_core::charts::address::Repository;
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_git::Remote;
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_git::{Remote, RepositoryUrl};
+use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
 use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::event::SyncRecord;
@@ -115,8 +117,9 @@ pub(super) async fn create(asked: &Asked, out: &mut dyn Write, progress: &mut dy
     let cannot = || format!("cannot write {}", file.display());
     let folder = file.parent().unwrap_or(Path::new("/"));
     // A temporary file of this kind is for its owner alone.
-    let mut made = tempfile::Builder::new().prefix(".qd-bundle-").tempfile_in(folder).with_context(cannot)?;
-    let writer = Writer::new(BufWriter::with_capacity(1 << 20, made.as_file_mut())).with_context(cannot)?;
+    let made = tempfile::Builder::new().prefix(".qd-bundle-").tempfile_in(folder).with_context(cannot)?;
+    let written = BufWriter::with_capacity(1 << 20, made.as_file().try_clone().with_context(cannot)?);
+    let writer = Writer::new(written).with_context(cannot)?;
     let images = Images::new(&config, &data_dir);
     let mut bundle = Bundle { writer, images: &images, asked, progress, parts: Vec::new() };
 
@@ -207,7 +210,7 @@ fn chart(data_dir: &Path, spec: &EnvironmentSpec, sync: &SyncRecord) -> anyhow::
 
 /// A bundle that is being written.
 struct Bundle<'a> {
-    writer: Writer<BufWriter<&'a mut std::fs::File>>,
+    writer: Writer<BufWriter<File>>,
     images: &'a Images,
     asked: &'a Asked,
     progress: &'a mut dyn Write,
@@ -229,7 +232,8 @@ impl Bundle<'_> {
 
     fn entry(&mut self, part: &str, name: &str, mut manifest: Descriptor, is_partial: bool) -> anyhow::Result<()> {
         let _ = writeln!(self.progress, "{part} {name}: {}", manifest.digest);
-        manifest.annotations = [(NAME, name), (PART, part)].map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        manifest.annotations =
+            [(NAME, name), (PART, part)].map(|(name, text)| (name.to_owned(), text.to_owned())).into();
         if is_partial {
             manifest.annotations.insert(PLATFORMS.to_owned(), self.asked.platforms.join(","));
         }
@@ -248,7 +252,7 @@ impl Bundle<'_> {
             None => self.images.registries.digest(&image, login).await?.ok_or_else(gone)?,
         };
         let pinned = image.with_digest(&digest)?;
-        let bytes = self.images.registries.manifest_of(&pinned, login).await?.ok_or_else(gone)?;
+        let bytes = self.images.registries.copy_manifest(&pinned, login).await?.ok_or_else(gone)?;
         let root = self.document(name, &bytes, &digest)?;
         let is_partial = root.is_index() && !self.asked.platforms.is_empty();
         let chosen = root.chosen(&self.asked.platforms);
@@ -259,7 +263,7 @@ impl Bundle<'_> {
         }
         for one in chosen {
             let lacks = || CreateError::Incomplete { image: name.to_owned(), blob: one.digest.clone() };
-            let manifest = self.images.registries.manifest_of(&image.with_digest(&one.digest)?, login).await?;
+            let manifest = self.images.registries.copy_manifest(&image.with_digest(&one.digest)?, login).await?;
             let manifest = manifest.ok_or_else(lacks)?;
             let document = self.document(name, &manifest, &one.digest)?;
             if document.is_index() {

@@ -73,8 +73,7 @@ fn artifact(
     annotations: &BTreeMap<String, String>,
 ) -> Artifact {
     let (named, content) = (Descriptor::of(config_type, config), Descriptor::of(layer_type, &layer));
-    let mut manifest =
-        json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": named, "layers": [content] });
+    let mut manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": named, "layers": [content] });
     if !annotations.is_empty() {
         manifest["annotations"] = json!(annotations);
     }

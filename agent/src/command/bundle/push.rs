@@ -177,7 +177,10 @@ impl Goal {
                 let image = ImageRef::parse(name).with_context(|| format!("blob {} has no name", root.digest))?;
                 hosts.insert(image.registry().to_owned());
                 let place = self.prefix.mirrors(&image)?;
-                image.tag().or(image.digest().is_none().then_some("latest")).map_or(Ok(place.clone()), |tag| place.with_tag(tag))?
+                image
+                    .tag()
+                    .or(image.digest().is_none().then_some("latest"))
+                    .map_or(Ok(place.clone()), |tag| place.with_tag(tag))?
             }
         };
         Ok(place)

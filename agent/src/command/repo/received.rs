@@ -105,8 +105,7 @@ pub(crate) fn post(sockets: Vec<PathBuf>, path: String, body: String, patience: 
 /// The status of the answer.
 fn status(mut stream: UnixStream, path: &str, body: &str) -> io::Result<u16> {
     let length = body.len();
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: qd\r\nconnection: close\r\ncontent-type: application/json\r\n");
+    let head = format!("POST {path} HTTP/1.1\r\nhost: qd\r\nconnection: close\r\ncontent-type: application/json\r\n");
     stream.write_all(format!("{head}content-length: {length}\r\n\r\n{body}").as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer)?;

@@ -40,7 +40,11 @@ impl Registries {
     ///
     /// # Errors
     /// Where the registry cannot be asked, or has other bytes under the digest.
-    pub async fn manifest_of(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<Vec<u8>>, RegistryError> {
+    pub async fn copy_manifest(
+        &self,
+        image: &ImageRef,
+        login: Option<&Login>,
+    ) -> Result<Option<Vec<u8>>, RegistryError> {
         const ACCEPTED: [&str; 4] = [
             OCI_IMAGE_INDEX_MEDIA_TYPE,
             IMAGE_MANIFEST_LIST_MEDIA_TYPE,
