@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use harness::agent::{Agent, digest, promotion};
+use harness::charts::package;
 use harness::registry::{Fault, Step};
 use quarterdeck_shared::protocol::{DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::queries::AtRevision;
@@ -46,14 +47,21 @@ async fn delivered() -> (World, String) {
 /// The other place: a registry, a cluster and an agent of its own, whose shop follows an artifact there.
 async fn place() -> World {
     let mut world = world().await;
+    follow(&world, "");
+    world.start_agent().await.unwrap();
+    world
+}
+
+/// The shop of the other place, with what it says of a chart.
+fn follow(world: &World, chart: &str) {
     let artifact = format!(
         "[application.environment.artifact]\nrepository = \"oci://{}\"\ntag = \"current\"\n[application.environment.sync]\n",
         world.image(&format!("{MIRROR}/shop-prod"))
     );
-    let application = application("shop", "-", &artifact).replace("repository = \"-\"\nbranch = \"main\"\n", "");
+    let application =
+        application("shop", "-", &(artifact + chart)).replace("repository = \"-\"\nbranch = \"main\"\n", "");
+    let application = if chart.is_empty() { application } else { application.replace("path = \"apps/shop\"\n", "") };
     world.configure(&(world.config_head("without a network") + &application)).unwrap();
-    world.start_agent().await.unwrap();
-    world
 }
 
 async fn rendered(world: &World) -> String {
@@ -87,7 +95,7 @@ async fn what_a_shop_runs_is_carried_to_a_place_without_its_forge_and_its_regist
 
     first.stop_agent().unwrap();
     first.registry.away().await;
-    std::fs::rename(first.forge.path("ops"), first.forge.path("gone")).unwrap();
+    std::fs::rename(first.forge.path("ops/deploy"), first.path("gone")).unwrap();
     let second = place().await;
     let carried = second.path("carried.tar");
     std::fs::copy(&file, &carried).unwrap();
@@ -173,4 +181,48 @@ async fn what_cannot_be_bundled_leaves_no_file_and_what_is_damaged_is_not_pushed
     let left = std::fs::read_dir(first.path("")).unwrap().flatten();
     assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(".qd-bundle-")));
     refused(bundle(&second, &["create", "shop/prod", "-o", text(&other)]).await, "shop/prod was never synced");
+}
+
+/// The chart of the shop, from this registry, with values of git.
+fn charted(repository: &str) -> String {
+    format!(
+        "[application.environment.helm]\nvalues_files = [\"envs/prod.yaml\"]\n[application.environment.helm.chart]\n\
+         repository = \"oci://{repository}\"\nname = \"podinfo\"\nversion = \"6.7.1\"\n"
+    )
+}
+
+#[tokio::test]
+async fn a_chart_of_a_registry_is_carried_with_its_values() {
+    let (mut first, mut second) = (world().await, world().await);
+    for world in [&mut first, &mut second] {
+        let path = harness::helm::install(&world.path("")).unwrap();
+        world.set("PATH", path);
+    }
+    let template = config_map("a", "6.7.1");
+    let archive = package("podinfo", "6.7.1", &[("templates/a.yaml", &template), ("values.yaml", "words: none\n")]);
+    let layer = first.registry.publish_chart("charts/podinfo", "6.7.1", &archive);
+    deploy(&first).commit("main", &[("envs/prod.yaml", "words: carried\n")], "Values");
+    let address = first.forge.path("ops/deploy").display().to_string();
+    let shop = application("shop", &address, &charted(&first.image("charts"))).replace("path = \"apps/shop\"\n", "");
+    first.configure(&(first.config_head("a test") + &shop)).unwrap();
+    first.start_agent().await.unwrap();
+    let is_whole = |app: &EnvironmentStatus| {
+        let is_it = |sync: &quarterdeck_shared::event::SyncRecord| sync.phase == Phase::Succeeded;
+        app.sync == SyncStatus::Synced && app.progress.is_none() && app.last_sync.as_ref().is_some_and(is_it)
+    };
+    first.wait_for("the chart to be synced", "shop", is_whole).await.unwrap();
+    let file = first.path("shop.tar");
+    bundle(&first, &["create", "shop/prod", "-o", text(&file)]).await.unwrap();
+    let before = rendered(&first).await;
+    first.registry.away().await;
+
+    follow(&second, &charted(&second.image(&format!("{MIRROR}/charts"))));
+    let told = bundle(&second, &["apply", text(&file), "shop/prod"]).await.unwrap();
+    assert!(told.ends_with("the agent is not running; it looks when it starts\n"), "{told}");
+    second.start_agent().await.unwrap();
+    let status = second.wait_for("the bundle to be synced", "shop", is_whole).await.unwrap();
+    let chart = status.revision.unwrap().chart.unwrap();
+    assert_eq!((chart.version, chart.digest), ("6.7.1".to_owned(), layer));
+    assert_eq!(value(&second, "a").as_deref(), Some("6.7.1"));
+    assert_eq!(rendered(&second).await, before);
 }
