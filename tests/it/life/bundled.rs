@@ -6,6 +6,7 @@ use std::path::Path;
 use harness::agent::{Agent, digest, promotion};
 use harness::charts::package;
 use harness::registry::{Fault, Step};
+use quarterdeck_shared::change::Action;
 use quarterdeck_shared::protocol::{DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::queries::AtRevision;
 use quarterdeck_shared::routes;
@@ -91,6 +92,10 @@ async fn what_a_shop_runs_is_carried_to_a_place_without_its_forge_and_its_regist
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((&shown["environment"], &shown["parts"][0]["name"]), (&"shop/prod".into(), &"shop-prod".into()));
     assert_eq!((&shown["parts"][1]["part"], &shown["parts"][1]["digest"]), (&"image".into(), &(&*digest).into()));
+    let table = bundle(&first, &["show", text(&file)]).await.unwrap();
+    assert!(table.starts_with("environment  shop/prod\nrevision     main@sha1:"), "{table}");
+    let image = format!("image      {}:1.4.0@{digest}  {digest}", first.image("ops/shop"));
+    assert!(table.contains(&image), "{table}");
     let before = rendered(&first).await;
 
     first.stop_agent().unwrap();
@@ -117,7 +122,7 @@ async fn what_a_shop_runs_is_carried_to_a_place_without_its_forge_and_its_regist
     let environment = "shop/prod".parse().unwrap();
     let at = AtRevision { revision: None };
     let diff: DiffAnswer = second.client().get(&routes::DIFF.of_with(&environment, &at)).await.unwrap();
-    assert!(diff.plan.changes.is_empty(), "{:?}", diff.plan);
+    assert!(diff.plan.changes.iter().all(|change| change.action == Action::Unchanged), "{:?}", diff.plan);
 
     // What is there already is not sent again.
     let sent = second.registry.count(Step::UploadStart);
