@@ -176,6 +176,9 @@ async fn what_cannot_be_bundled_leaves_no_file_and_what_is_damaged_is_not_pushed
     let words = r#"{"errors":[{"code":"DENIED","message":"the quota is used up"}]}"#;
     second.registry.fail(Step::UploadStart, Fault::Words(403, words.to_owned()), 1);
     refused(bundle(&second, &push).await, "denied: the quota is used up");
+    let words = r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}"#;
+    second.registry.fail(Step::ManifestPut, Fault::Words(404, words.to_owned()), 1);
+    refused(bundle(&second, &push).await, "make the bundle with all platforms, without --platform");
     assert_eq!(second.registry.digest("mirror/shop-prod", "current"), None, "manifests go last");
 
     first.registry.withdraw("ops/shop", &digest);

@@ -25,6 +25,9 @@ use crate::images::Images;
 /// The tag of the manifests that an environment follows.
 const CURRENT: &str = "current";
 
+/// `MANIFEST_BLOB_UNKNOWN`, as engines write the codes of registries.
+const UNKNOWN_MANIFEST: &str = "manifest blob unknown";
+
 /// An agent answers in milliseconds; one that does not looks by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -64,6 +67,10 @@ impl Hint for PushError {
                 "set repository and tag = \"current\" in [application.environment.artifact]".into()
             }
             Self::Refused { source: UploadError::Registry(error), .. } => error.hint().into_owned().into(),
+            // So answers a registry that looks for every platform of an index.
+            Self::Refused { source: UploadError::Refused { message }, .. } if message.starts_with(UNKNOWN_MANIFEST) => {
+                "make the bundle with all platforms, without --platform".into()
+            }
             Self::Refused { source: UploadError::Refused { .. }, .. } => {
                 "check the login under [[registry]], and that its projects and rules accept the image".into()
             }
