@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::api::socket::SocketError;
 use crate::command::backup;
+use crate::command::bundle::{self, BundleCommand, CreateError, PushError};
 use crate::command::config_path::ConfigPath;
 use crate::command::health::{Judge, Output};
 use crate::command::import::Import;
@@ -16,8 +17,10 @@ use crate::command::repo::{self, Foreign, RemoveError, RepoCommand};
 use crate::config::places::NoPlace;
 use crate::config::{Config, ConfigError, places};
 use crate::history::error::HistoryError;
+use crate::images::LoginError;
 use crate::renderers::launcher;
 use crate::sources::folder;
+use quarterdeck_container::registry::oci::RegistryError;
 use quarterdeck_core::health::rules::Rules;
 use quarterdeck_core::own_repository::request::Refusal;
 use quarterdeck_git::own::OwnError;
@@ -87,6 +90,11 @@ enum Command {
         #[command(subcommand)]
         command: RepoCommand,
     },
+    /// Copy what an environment runs (manifests, chart, images) to one file, and from it into a registry of a place without a network
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
     /// Read what Argo CD or Flux is asked for, print it as applications of a configuration, and report what could not be imported
     Import(Import),
     /// Judge the health of Kubernetes objects in files, without a cluster
@@ -141,6 +149,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
             backup::restore(&data_dir, &file, yes, &mut std::io::stdin().lock(), &mut std::io::stdout().lock())
         }),
         Command::Repo { command } => repo::run(command, &mut std::io::stdout().lock()),
+        Command::Bundle { command } => {
+            bundle::run(command, &mut std::io::stdout().lock(), &mut std::io::stderr().lock())
+        }
         Command::Import(import) => {
             crate::command::import::run(&import, &mut std::io::stdout().lock(), &mut std::io::stderr().lock())
         }
@@ -171,6 +182,10 @@ fn hint(error: &anyhow::Error) -> Cow<'_, str> {
         of::<RemoveError>,
         of::<Foreign>,
         of::<ApiProblem>,
+        of::<CreateError>,
+        of::<PushError>,
+        of::<RegistryError>,
+        of::<LoginError>,
     ];
     hints.into_iter().find_map(|of| of(error)).unwrap_or_default()
 }

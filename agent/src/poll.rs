@@ -194,6 +194,17 @@ pub struct Repositories {
     merge_requests: Mutex<BTreeSet<String>>,
 }
 
+fn artifact_key(spec: &ArtifactSpec) -> String {
+    format!("artifact {spec:?}")
+}
+
+/// Where the files of an artifact are, as commits.
+pub fn artifact_dir(spec: &ArtifactSpec, data_dir: &Path) -> PathBuf {
+    let key = Sha256::digest(artifact_key(spec));
+    let digest: String = key.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    data_dir.join("mirrors").join(format!("artifact-{digest}"))
+}
+
 impl Repositories {
     /// The repository of an address of the configuration; it is opened, and its polling begins, with the first who asks.
     pub fn get(
@@ -237,13 +248,12 @@ impl Repositories {
         journal: &Journal,
     ) -> Result<Arc<Repository>, ArtifactError> {
         // No repository has such a key. All of it decides: what one key signed says nothing of another's.
-        let key = format!("artifact {spec:?}");
+        let key = artifact_key(spec);
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(repository) = by_key.get(&key) {
             return Ok(repository.clone());
         }
-        let digest: String = Sha256::digest(&key).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let dir = data_dir.join("mirrors").join(format!("artifact-{digest}"));
+        let dir = artifact_dir(spec, data_dir);
         // Nothing is fetched from there.
         let here = dir.display().to_string();
         let remote = RepositoryUrl::parse(&here, data_dir).and_then(|url| Remote::new(url, &[], data_dir));

@@ -17,6 +17,7 @@ mod adopted;
 mod alone;
 mod artifacts;
 mod asked;
+mod bundled;
 mod certificates;
 mod chart_hooks;
 mod charts;

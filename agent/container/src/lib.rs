@@ -5,6 +5,7 @@
 //! - [`registry`]: what a registry is asked beside the engine, and whose logins are used.
 //! - [`charts`]: packaged Helm charts of registries and chart repositories.
 //! - [`manifests`]: what is in an artifact of a registry that has manifests.
+//! - [`bundle`]: what an environment runs as one file, an OCI image layout.
 //! - [`scanner`]: the programs that look for vulnerabilities in what a registry has.
 //!
 //! It decides nothing about when and what to build, and remembers nothing.
@@ -12,6 +13,7 @@
 pub mod engine;
 pub mod registry;
 
+pub mod bundle;
 pub mod charts;
 pub mod manifests;
 pub mod scanner;

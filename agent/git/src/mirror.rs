@@ -114,6 +114,18 @@ impl Mirror {
         Ok(mirror)
     }
 
+    /// Opens the mirror at `dir` to read what it holds: beside an agent that has it open, whose locks stay.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be opened.
+    pub fn open_to_read(dir: &Path, remote: Remote) -> Result<Self, GitError> {
+        let repository = RwLock::new(open(dir, &remote).map_err(|detail| opening(dir, detail))?);
+        let link = Link::new(&remote, dir);
+        let (writing, seen, interrupt) = (Arc::default(), Mutex::default(), Arc::default());
+        let (doubt, known) = (Arc::default(), Arc::default());
+        Ok(Self { dir: dir.to_owned(), remote, repository, link, writing, seen, interrupt, doubt, known })
+    }
+
     /// The same mirror, with the remote reached otherwise. What is under way goes on as it began; changes of both come one
     /// after the other.
     pub fn reached_by(&self, remote: Remote) -> Result<Self, GitError> {

@@ -3,6 +3,7 @@
 pub mod config_path;
 
 pub mod backup;
+pub mod bundle;
 pub mod cases;
 pub mod health;
 pub mod import;

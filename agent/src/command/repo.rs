@@ -28,6 +28,7 @@ use quarterdeck_shared::error::Hint;
 use super::config_path::ConfigPath;
 use crate::config::{AgentConfig, places};
 
+pub(crate) use self::received::{Outcome, post, sockets};
 pub(crate) use self::remove::RemoveError;
 
 /// What is done with a repository of one's own.

@@ -36,6 +36,7 @@ const WHOLE: &[&str] = &[
     "life::alone",
     "life::artifacts",
     "life::asked",
+    "life::bundled",
     "life::certificates",
     "life::chart_hooks",
     "life::charts",

@@ -22,7 +22,7 @@ const ANSWER_MAX: u64 = 64 * 1024;
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(crate) enum Outcome {
     /// The agent polls.
     Polled,
     /// No application has the repository.
@@ -68,7 +68,7 @@ pub(super) fn received(config: &Path, out: &mut dyn Write) -> anyhow::Result<()>
 
 /// Where the agent may listen: where its configuration says, else where an agent of this user or of the system does, as it does
 /// for a configuration that cannot be read.
-fn sockets(config: &Path) -> Vec<PathBuf> {
+pub(crate) fn sockets(config: &Path) -> Vec<PathBuf> {
     let agent = AgentConfig::read(config).unwrap_or_default();
     let first = places::socket(&agent);
     if agent.socket.is_some() { vec![first] } else { vec![first, SYSTEM_SOCKET.into()] }
@@ -77,10 +77,18 @@ fn sockets(config: &Path) -> Vec<PathBuf> {
 /// Asks the first agent that listens. A thread of its own does, since connecting alone can take forever where an agent is
 /// frozen; it ends with this process.
 fn ask(sockets: Vec<PathBuf>, directory: PathBuf, patience: Duration) -> Outcome {
+    match serde_json::to_string(&ReceivedRequest { directory }) {
+        Ok(body) => post(sockets, routes::RECEIVED.path().to_owned(), body, patience),
+        Err(_) => Outcome::NoAnswer,
+    }
+}
+
+/// Posts this to the first agent that listens.
+pub(crate) fn post(sockets: Vec<PathBuf>, path: String, body: String, patience: Duration) -> Outcome {
     let (sender, receiver) = sync_channel(1);
     let asking = move || {
         let stream = sockets.iter().find_map(|socket| UnixStream::connect(socket).ok());
-        let outcome = match stream.map(|stream| status(stream, directory)) {
+        let outcome = match stream.map(|stream| status(stream, &path, &body)) {
             None => Outcome::NotRunning,
             Some(Ok(status)) => Outcome::of_status(status),
             Some(Err(_)) => Outcome::NoAnswer,
@@ -95,11 +103,9 @@ fn ask(sockets: Vec<PathBuf>, directory: PathBuf, patience: Duration) -> Outcome
 }
 
 /// The status of the answer.
-fn status(mut stream: UnixStream, directory: PathBuf) -> io::Result<u16> {
-    let body = serde_json::to_string(&ReceivedRequest { directory })?;
-    let (method, path, length) = (routes::RECEIVED.row.method, routes::RECEIVED.path(), body.len());
-    let head =
-        format!("{method} {path} HTTP/1.1\r\nhost: qd\r\nconnection: close\r\ncontent-type: application/json\r\n");
+fn status(mut stream: UnixStream, path: &str, body: &str) -> io::Result<u16> {
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: qd\r\nconnection: close\r\ncontent-type: application/json\r\n");
     stream.write_all(format!("{head}content-length: {length}\r\n\r\n{body}").as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer)?;

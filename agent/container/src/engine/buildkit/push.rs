@@ -67,7 +67,7 @@ pub(super) async fn push(
 }
 
 fn uploaded(store: &Store, blob: &Descriptor) -> UploadedBlob {
-    UploadedBlob { digest: blob.digest.clone(), size: blob.size, path: store.blob(&blob.digest) }
+    UploadedBlob { digest: blob.digest.clone(), size: blob.size, path: store.blob(&blob.digest), offset: 0 }
 }
 
 /// The manifests with where each goes: the parts of an index by their digests, what is named by its tag last.

@@ -15,6 +15,7 @@ use oci_client::RegistryOperation;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use reqwest::{Body, Method, Response, StatusCode, Url};
 use serde::Deserialize;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use super::call::Call;
@@ -50,8 +51,10 @@ pub struct UploadedBlob {
     pub digest: String,
     /// In bytes.
     pub size: u64,
-    /// Where it is.
+    /// The file that it is in.
     pub path: PathBuf,
+    /// Where in the file it begins.
+    pub offset: u64,
 }
 
 /// A manifest.
@@ -123,8 +126,12 @@ impl Call {
     }
 
     async fn send(&self, blob: &UploadedBlob, done: &Arc<AtomicU64>) -> Result<(), UploadError> {
-        let opened = tokio::fs::File::open(&blob.path).await;
-        let file = opened.map_err(|source| UploadError::Read { path: blob.path.clone(), source })?;
+        let opened = async {
+            let mut file = tokio::fs::File::open(&blob.path).await?;
+            file.seek(io::SeekFrom::Start(blob.offset)).await?;
+            Ok(file.take(blob.size))
+        };
+        let file = opened.await.map_err(|source| UploadError::Read { path: blob.path.clone(), source })?;
         let begin = self.bare.post(self.url("blobs/uploads/")).header(CONTENT_LENGTH, 0);
         let begun = self.accepted(self.authorized(begin).send().await).await?;
         let place = place(&begun, &blob.digest)
