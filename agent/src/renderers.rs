@@ -210,7 +210,7 @@ fn run(
     let output =
         program::run(command, input, LIMITS).and_then(Finished::successful).map_err(|source| BuildError::Program {
             program: program.command(),
-            source: match source {
+            source: match confinement::told(source) {
                 ProgramError::Failed { status, stderr } => {
                     let (warnings, words): (Vec<&str>, Vec<&str>) = stderr.lines().partition(|line| is_warning(line));
                     let stderr = shorten(&if words.is_empty() { warnings } else { words }.join("\n"), root);

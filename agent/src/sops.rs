@@ -17,6 +17,7 @@ use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 use quarterdeck_system::secret::{self, Place, SecretError};
 use secrecy::ExposeSecret as _;
 
+use crate::renderers::confinement;
 use crate::renderers::programs::{Program, Renderers};
 
 /// A call of a KMS takes a second, and sops tries one key after the other.
@@ -97,7 +98,7 @@ impl Keys for ConfiguredKeys<'_> {
         command.args(["decrypt", "--input-type", format.name(), "--output-type", format.name()]);
         // Below no folder of a user, so that no `.sops.yaml` there has a say.
         command.current_dir("/").env("SOPS_DISABLE_VERSION_CHECK", "1");
-        let ran = program::run(command, content, LIMITS).and_then(Finished::successful);
+        let ran = program::run(command, content, LIMITS).and_then(Finished::successful).map_err(confinement::told);
         Ok(ran.map_err(|error| KeyFailure::new(SopsKeyError::Program(error)))?.stdout)
     }
 }

@@ -2,6 +2,7 @@
 //! What a program is kept from, [`super::launcher`] gives up.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,6 +11,9 @@ use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 
 /// The first argument with which the agent becomes another program.
 pub const WORD: &str = "run-confined";
+
+/// The exit code of a start that came to nothing; as of `env` and `timeout`, which become another program as well.
+pub(super) const REFUSED: i32 = 125;
 
 /// Nothing is rendered in a trial.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
@@ -160,6 +164,18 @@ fn words(error: &ProgramError) -> String {
     }
 }
 
+/// Why a program failed: where it never ran, since it is gone or what it was to give up was not to be given up, that it could not
+/// be started.
+pub fn told(error: ProgramError) -> ProgramError {
+    match error {
+        ProgramError::Failed { status, stderr } if status.code() == Some(REFUSED) && stderr.starts_with("cannot ") => {
+            let why = stderr.trim();
+            ProgramError::Start(io::Error::other(why.strip_prefix("cannot start it: ").unwrap_or(why).to_owned()))
+        }
+        other => other,
+    }
+}
+
 /// What to do where a program met what it is kept from, by what it says.
 pub(super) fn hint(stderr: &str) -> &'static str {
     let text = stderr.to_ascii_lowercase();
@@ -241,6 +257,26 @@ mod tests {
                 "renderers have no network: no (cannot make a namespace: EPERM), proxies that lead nowhere alone; no limits of memory and files",
             ]
         );
+    }
+
+    #[test]
+    fn a_start_that_came_to_nothing_is_told_from_a_program_that_failed() {
+        let told = |code: i32, stderr: &str| {
+            let status = std::os::unix::process::ExitStatusExt::from_raw(code << 8);
+            quarterdeck_shared::error::chain(&told(ProgramError::Failed { status, stderr: stderr.to_owned() }))
+        };
+        for (code, stderr, wanted) in [
+            (
+                125,
+                "cannot start it: No such file or directory (os error 2)\n",
+                "cannot start it: No such file or directory (os error 2)",
+            ),
+            (125, "cannot make a namespace: EPERM\n", "cannot start it: cannot make a namespace: EPERM"),
+            (125, "Error: accumulating resources", "exit status: 125: Error: accumulating resources"),
+            (1, "cannot start it: by itself", "exit status: 1: cannot start it: by itself"),
+        ] {
+            assert_eq!(told(code, stderr), wanted);
+        }
     }
 
     #[test]

@@ -21,10 +21,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_no_new_privs;
 use rustix::process::{Resource, Rlimit, getgid, getuid, setrlimit};
 
-use super::confinement::{Reach, WORD};
-
-/// It could not give up what it was asked to; as of `env` and `timeout`, which become another program as well.
-const REFUSED: i32 = 125;
+use super::confinement::{REFUSED, Reach, WORD};
 
 /// What was written and is no memory of files: the heap. Of addresses Go reserves more than it uses, so that a limit of these
 /// would say nothing; this one counts what may be written. The largest charts that are known take 400 MiB.
