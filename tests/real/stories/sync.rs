@@ -5,12 +5,15 @@
 mod adopted;
 mod artifact;
 mod beside;
+mod bundled;
 mod chart;
 mod drift;
+mod encrypted;
 mod order;
 mod pull;
 mod refused;
 mod rollback;
+mod source;
 
 use anyhow::Context as _;
 use harness::real::{Parts, Town};
