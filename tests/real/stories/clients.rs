@@ -117,7 +117,7 @@ async fn harborapi_understands_the_stand_in() -> anyhow::Result<()> {
             "found": [true],
             "taken_off_again": 404,
             "found_then": [],
-            "tagged": format!("/api/v2.0/projects/ops/repositories/team%252Fweb/artifacts/{digest}/tags/{tag}"),
+            "tagged": format!("/api/v2.0/projects/ops/repositories/team%2Fweb/artifacts/{digest}/tags/{tag}"),
             "tagged_again": 409,
             "with_tag": [[true, ["1.0", tag]]],
             "untagged_again": 404,

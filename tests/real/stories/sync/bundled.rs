@@ -19,14 +19,18 @@ async fn bundle(town: &Town, words: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// Which pods run.
+fn pods(town: &Town) -> anyhow::Result<String> {
+    town.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"])
+}
+
 #[tokio::test]
 async fn what_runs_is_carried_to_a_registry_and_deployed_without_a_forge() -> anyhow::Result<()> {
     story(async |town| {
         begin(town, &[file("shop", deployment(&town.parts, "")), file("says", config("says", "carried"))]).await?;
         let tar = town.agent.path("shop.tar").display().to_string();
         bundle(town, &["create", "shop/prod", "-o", &tar]).await?;
-        let pods = || town.kubectl(&["get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"]);
-        let before = pods()?;
+        let before = pods(town)?;
         town.agent.kill_agent();
 
         // Another agent, without what the first one knows: it has the other registry and the cluster alone.
@@ -57,7 +61,7 @@ async fn what_runs_is_carried_to_a_registry_and_deployed_without_a_forge() -> an
         town.agent.wait_for("the bundle to be deployed", "shop", is_there).await?;
         let diff: DiffAnswer = town.agent.client().get("/v1/environments/shop/diff").await?;
         ensure!(diff.plan.changes.iter().all(|change| change.action == Action::Unchanged), "{:#?}", diff.plan);
-        ensure!(pods()? == before, "the pods are the same: {before} and {}", pods()?);
+        ensure!(pods(town)? == before, "the pods are the same: {before} and {}", pods(town)?);
         Ok(())
     })
     .await

@@ -21,6 +21,11 @@ fn manifests(name: &str, value: &str) -> (String, String) {
     (format!("shop/{name}/config.yaml"), config(name, value))
 }
 
+/// What is in the ConfigMap of an application.
+fn value(town: &Town, name: &str) -> anyhow::Result<String> {
+    field(town, &format!("configmap/{name}"), ".data.value")
+}
+
 #[tokio::test]
 async fn applications_come_change_and_go_with_commits() -> anyhow::Result<()> {
     story(async |town| {
@@ -33,19 +38,18 @@ async fn applications_come_change_and_go_with_commits() -> anyhow::Result<()> {
         let (head, _) = config.split_once("[[application]]").unwrap_or((&config, ""));
         town.agent.configure(&format!("{head}{source}"))?;
         town.parts.kubectl(&["create", "namespace", &town.namespace])?;
-        let value = |name: &str| field(town, &format!("configmap/{name}"), ".data.value");
         let is_synced = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.progress.is_none();
 
         commit(town, &[defined(town, "one"), manifests("one", "first")], "One application")?;
         town.agent.start_agent().await?;
         town.agent.wait_for("the first application", "one", is_synced).await?;
-        ensure!(value("one")? == "first");
+        ensure!(value(town, "one")? == "first");
 
         let both = [defined(town, "one"), manifests("one", "second"), defined(town, "two"), manifests("two", "first")];
         commit(town, &both, "Another one")?;
         town.agent.wait_for("the second application", "two", is_synced).await?;
         town.until("the first to change", &["get", "configmap/one", "-o", "jsonpath={.data.value}"], "second").await?;
-        ensure!(value("two")? == "first");
+        ensure!(value(town, "two")? == "first");
 
         // One that goes leaves its objects, as nothing else was said.
         commit(town, &[defined(town, "two"), manifests("two", "first")], "One is enough")?;
@@ -56,7 +60,7 @@ async fn applications_come_change_and_go_with_commits() -> anyhow::Result<()> {
             anyhow::Ok(())
         };
         tokio::time::timeout(std::time::Duration::from_secs(60), is_gone).await.context("it did not go")??;
-        ensure!(value("one")? == "second");
+        ensure!(value(town, "one")? == "second");
         Ok(())
     })
     .await
