@@ -62,7 +62,12 @@ impl Screen for Packages {
 
     fn status(&self, _world: &World) -> Status {
         let status = of_records(&self.records);
-        if status.left.is_empty() { Status { left: self.notes.join(" · "), ..status } } else { status }
+        // Where there are none, the screen says why.
+        if status.left.is_empty() && !self.records.is_empty() {
+            Status { left: self.notes.join(" · "), ..status }
+        } else {
+            status
+        }
     }
 
     fn press(&mut self, command: Command, turn: &mut Turn<'_>) -> bool {

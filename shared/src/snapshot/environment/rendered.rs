@@ -16,12 +16,12 @@ pub enum RenderedFrom {
 }
 
 impl RenderedFrom {
-    /// `rendered now`, `cached`, `kept`.
+    /// Behind the word `rendered`: `now`, or why not.
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Now => "rendered now",
-            Self::Cache => "cached: the files are unchanged",
-            Self::Kept => "kept of an earlier render, since the repository or the renderer is unavailable",
+            Self::Now => "now",
+            Self::Cache => "earlier: the files are unchanged",
+            Self::Kept => "earlier, and kept: the repository or the renderer is unavailable",
         }
     }
 }
