@@ -425,9 +425,9 @@ async fn look(repository: &Repository, artifact: &ArtifactSource) -> Result<List
 ///
 /// So does git itself: it writes the refs of a push one by one, with the hooks of each between them, and a listing may come in
 /// their midst, on this machine as well as elsewhere. Its post-receive hook runs after the last of them, and out of that a forge
-/// sends its webhooks of the push. A turn that begins with its word (`whole`) sees all of that push, and decides it without a second look. Another push that is under way at that
-/// moment says so itself when it is complete; what was seen of it is decided in parts, as of one that takes longer than our
-/// patience, and its tags keep their order by `queue::are_together`.
+/// sends its webhooks of the push. A turn that begins with its word (`whole`) sees all of that push, and decides it without a
+/// second look. Another push that is under way at that moment says so itself when it is complete; what was seen of it is decided
+/// in parts, as of one that takes longer than our patience, and its tags keep their order by `queue::are_together`.
 async fn turn(repository: &Repository, mut whole: bool) -> Result<Listed, GitError> {
     let known = repository.refs.borrow().clone();
     let mut seen: Vec<String> = Vec::new();

@@ -20,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use reqwest::Method;
@@ -141,6 +142,21 @@ impl Registries {
     async fn is_answered(&self, call: &mut Call, path: &str) -> Result<bool, RegistryError> {
         let bare = call.bare.clone();
         call.answer_challenge(&bare, path).await
+    }
+
+    /// Asks for a manifest in one of these forms, and once more where a refusal was a challenge that can be answered.
+    async fn ask_manifest(
+        &self,
+        call: &mut Call,
+        reference: &Reference,
+        accepted: &[&str],
+    ) -> Result<Result<(bytes::Bytes, String), OciDistributionError>, RegistryError> {
+        let answer = call.within(call.client.pull_manifest_raw(reference, &call.auth, accepted)).await;
+        let path = format!("manifests/{}", reference.digest().or(reference.tag()).unwrap_or("latest"));
+        if answer.as_ref().is_err_and(is_refused) && self.is_answered(call, &path).await? {
+            return Ok(call.within(call.client.pull_manifest_raw(reference, &call.auth, accepted)).await);
+        }
+        Ok(answer)
     }
 
     /// Makes sure of a push: the digest that the registry answers for the tag, which has to be the one that the engine pushed.

@@ -7,7 +7,7 @@ use oci_client::manifest::{IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciD
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::call::{Call, is_missing, is_refused};
+use super::call::{Call, is_missing};
 use super::{Registries, RegistryError};
 use crate::registry::credentials::Login;
 use quarterdeck_core::image_ref::{ImageRef, check_digest};
@@ -62,12 +62,8 @@ impl Registries {
     ) -> Result<Option<Layer>, RegistryError> {
         let accepted = [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
         let mut call = self.call(name, login)?.log_in().await?;
-        let path = format!("manifests/{}", name.digest().or(name.tag()).unwrap_or("latest"));
-        let mut manifest = call.within(call.client.pull_manifest_raw(&call.reference, &call.auth, &accepted)).await;
-        if manifest.as_ref().is_err_and(is_refused) && self.is_answered(&mut call, &path).await? {
-            manifest = call.within(call.client.pull_manifest_raw(&call.reference, &call.auth, &accepted)).await;
-        }
-        let manifest = match manifest {
+        let reference = call.reference.clone();
+        let manifest = match self.ask_manifest(&mut call, &reference, &accepted).await? {
             Ok((manifest, _)) => manifest,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(call.error(error)),

@@ -8,7 +8,7 @@ use oci_client::manifest::{
     OciDescriptor,
 };
 
-use super::call::{Call, is_missing, is_refused};
+use super::call::{Call, is_missing};
 use super::{Registries, RegistryError};
 use crate::registry::credentials::Login;
 use quarterdeck_core::follow::created::{CreatedAt, Part, created_at, part};
@@ -121,11 +121,7 @@ impl Registries {
         name: &str,
     ) -> Result<Option<(Vec<u8>, String)>, RegistryError> {
         let path = format!("manifests/{name}");
-        let mut answer = call.within(call.client.pull_manifest_raw(reference, &call.auth, &ACCEPTED)).await;
-        if answer.as_ref().is_err_and(is_refused) && self.is_answered(call, &path).await? {
-            answer = call.within(call.client.pull_manifest_raw(reference, &call.auth, &ACCEPTED)).await;
-        }
-        match answer {
+        match self.ask_manifest(call, reference, &ACCEPTED).await? {
             Ok((bytes, digest)) => Ok(Some((bytes.into(), digest))),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(call.refused(error, reqwest::Method::GET, &path).await),

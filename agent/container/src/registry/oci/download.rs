@@ -54,10 +54,8 @@ impl Registries {
         let mut call = self.call(image, login)?.log_in().await?;
         let Some(digest) = image.digest() else { return Err(call.answer("an image is copied by its digest")) };
         let path = format!("manifests/{digest}");
-        let mut manifest = call.within(call.client.pull_manifest_raw(&call.reference, &call.auth, &ACCEPTED)).await;
-        if manifest.as_ref().is_err_and(is_refused) && self.is_answered(&mut call, &path).await? {
-            manifest = call.within(call.client.pull_manifest_raw(&call.reference, &call.auth, &ACCEPTED)).await;
-        }
+        let reference = call.reference.clone();
+        let manifest = self.ask_manifest(&mut call, &reference, &ACCEPTED).await?;
         let other = || RegistryError::OtherContent { image: image.name(), digest: digest.to_owned() };
         match manifest {
             Ok((bytes, _)) if bytes.len() as u64 > MANIFEST_BYTES_MAX => {

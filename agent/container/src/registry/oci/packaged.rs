@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::artifact::Layer;
-use super::call::{is_missing, is_refused};
+use super::call::is_missing;
 use super::{Registries, RegistryError};
 use crate::registry::credentials::Login;
 
@@ -61,11 +61,8 @@ impl Registries {
         let mut call = self.call(name, login)?.log_in().await?;
         let Some(digest) = name.digest() else { return Err(call.answer("an artifact is read by its digest")) };
         let path = format!("manifests/{digest}");
-        let mut manifest = call.within(call.client.pull_manifest_raw(&call.reference, &call.auth, &ACCEPTED)).await;
-        if manifest.as_ref().is_err_and(is_refused) && self.is_answered(&mut call, &path).await? {
-            manifest = call.within(call.client.pull_manifest_raw(&call.reference, &call.auth, &ACCEPTED)).await;
-        }
-        let manifest = match manifest {
+        let reference = call.reference.clone();
+        let manifest = match self.ask_manifest(&mut call, &reference, &ACCEPTED).await? {
             Ok((manifest, _)) => manifest,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(call.refused(error, Method::GET, &path).await),

@@ -14,7 +14,7 @@ use quarterdeck_core::signature::{
 };
 use tokio::io::AsyncWrite;
 
-use super::call::{Call, is_missing, is_refused};
+use super::call::{Call, is_missing};
 use super::{Registries, RegistryError};
 use crate::registry::credentials::Login;
 
@@ -160,12 +160,7 @@ impl Registries {
         reference: &Reference,
     ) -> Result<Option<OciImageManifest>, RegistryError> {
         const ACCEPTED: [&str; 2] = [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
-        let mut answer = call.within(call.client.pull_manifest_raw(reference, &call.auth, &ACCEPTED)).await;
-        let path = format!("manifests/{}", reference.digest().or(reference.tag()).unwrap_or("latest"));
-        if answer.as_ref().is_err_and(is_refused) && self.is_answered(call, &path).await? {
-            answer = call.within(call.client.pull_manifest_raw(reference, &call.auth, &ACCEPTED)).await;
-        }
-        match answer {
+        match self.ask_manifest(call, reference, &ACCEPTED).await? {
             Ok((bytes, _)) => Ok(serde_json::from_slice(&bytes).ok()),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(call.error(error)),
