@@ -12,6 +12,10 @@ use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 /// The first argument with which the agent becomes another program.
 pub const WORD: &str = "run-confined";
 
+/// The allocator of the agent begins threads of its own, and who has a second thread gets no namespace of users: not in the moment
+/// before the agent is another program, for which this means nothing.
+const ONE_THREAD: (&str, &str) = ("_RJEM_MALLOC_CONF", "background_thread:false");
+
 /// The exit code of a start that came to nothing; as of `env` and `timeout`, which become another program as well.
 pub(super) const REFUSED: i32 = 125;
 
@@ -71,7 +75,12 @@ impl Confinement {
     /// get limits alone. Blocks for moments.
     pub fn find(is_wanted: bool, scratch: &Path, own: &[PathBuf]) -> Self {
         // As it runs, also where the file was replaced meanwhile.
-        let launcher = Some(PathBuf::from("/proc/self/exe"));
+        Self::by(PathBuf::from("/proc/self/exe"), is_wanted, scratch, own)
+    }
+
+    /// The same with another agent that becomes the programs.
+    pub fn by(launcher: PathBuf, is_wanted: bool, scratch: &Path, own: &[PathBuf]) -> Self {
+        let launcher = Some(launcher);
         let hidden = places(HIDDEN.iter().map(PathBuf::from).chain(own.iter().cloned()));
         let limited = Self { launcher, reach: Reach::All, hidden, why: None };
         if !is_wanted {
@@ -102,9 +111,16 @@ impl Confinement {
         Self { hidden: hidden.cloned().collect(), ..self.clone() }
     }
 
-    /// A command that runs a program: with its own folder as far as this says, without one within the limits.
+    /// A command that runs a program: with its own folder as far as this says and without our environment, without one within
+    /// the limits.
     pub(super) fn command(&self, program: &Path, own: Option<&Path>) -> Command {
-        let Some(launcher) = &self.launcher else { return Command::new(program) };
+        let Some(launcher) = &self.launcher else {
+            let mut command = Command::new(program);
+            if own.is_some() {
+                command.env_clear();
+            }
+            return command;
+        };
         let mut command = self.start(launcher, own);
         command.arg(program);
         command
@@ -115,6 +131,9 @@ impl Confinement {
         let hidden = std::env::join_paths(outermost(&self.hidden)).unwrap_or_default();
         let mut command = Command::new(launcher);
         command.args([WORD, reach.name()]).arg(own.unwrap_or(Path::new("/"))).arg(hidden);
+        if own.is_some() {
+            command.env_clear().env(ONE_THREAD.0, ONE_THREAD.1);
+        }
         command
     }
 
