@@ -1,4 +1,4 @@
-//! charts: 100 applications, each a Helm chart of its own with six templates.
+//! charts: 100 applications, each a Helm chart of its own with six templates. `--charts` says how many.
 //!
 //! Beside them `helm template` of the same folders, one after the other: what starting the program costs, and nothing of
 //! comparing, applying and recording.
@@ -17,9 +17,6 @@ use crate::cluster::Namespace;
 use crate::figure::{Figure, Goal, Unit};
 use crate::measure::{self, Process};
 use crate::subject::Subject;
-
-/// Releases.
-const CHARTS: usize = 100;
 
 const HELPERS: &str = "{{- define \"labels\" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
@@ -80,7 +77,7 @@ struct Life {
 
 async fn measure(options: &Options, parts: &Parts, space: &Namespace) -> anyhow::Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
-    for name in names() {
+    for name in names(options.charts) {
         for (path, text) in chart(&name, "hello") {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
@@ -90,7 +87,7 @@ async fn measure(options: &Options, parts: &Parts, space: &Namespace) -> anyhow:
     let (mut lives, mut helm, mut helm_processor) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.runs {
         let mut subject = Subject::start(options, Some(&space.name), None).await?;
-        lives.push(live(&mut subject).await?);
+        lives.push(live(&mut subject, &names(options.charts)).await?);
         drop(subject);
         parts.kubectl(&[
             "delete",
@@ -101,16 +98,18 @@ async fn measure(options: &Options, parts: &Parts, space: &Namespace) -> anyhow:
         ])?;
         let ours = Process(std::process::id());
         let before = ours.cpu()?;
-        helm.push(templates(parts, folder.path())?);
+        helm.push(templates(parts, folder.path(), options.charts)?);
         helm_processor.push((ours.cpu()? - before) * 1000.0);
     }
+    let charts = options.charts;
     let all = |of: fn(&Life) -> f64| lives.iter().map(of).collect::<Vec<_>>();
     let ms = |what: &str, runs| Figure::new(what, Unit::Milliseconds, runs);
     Ok(vec![
-        ms("100 charts from empty, processor time with that of helm", all(|life| life.processor))
-            .beside("100 × helm template alone", helm_processor)
+        ms(&format!("{charts} charts from empty, processor time with that of helm"), all(|life| life.processor))
+            .beside(&format!("{charts} × helm template alone"), helm_processor)
             .goal(Goal::Times(1.2)),
-        ms("100 charts from empty", all(|life| life.first)).beside("100 × helm template, one after the other", helm),
+        ms(&format!("{charts} charts from empty"), all(|life| life.first))
+            .beside(&format!("{charts} × helm template, one after the other"), helm),
         Figure::new("memory of the agent at its highest", Unit::Mebibytes, all(|life| life.peak))
             .goal(Goal::AtMost(120.0)),
         ms("a commit that changes none of them, wake to recorded", all(|life| life.unchanged)),
@@ -119,25 +118,24 @@ async fn measure(options: &Options, parts: &Parts, space: &Namespace) -> anyhow:
     ])
 }
 
-async fn live(subject: &mut Subject) -> anyhow::Result<Life> {
-    let names = names();
-    commit(&subject.repo, &names);
+async fn live(subject: &mut Subject, names: &[String]) -> anyhow::Result<Life> {
+    commit(&subject.repo, names);
     let process = subject.process().await?;
     let before = process.cpu()?;
-    let first = subject.operate(&names).await?;
+    let first = subject.operate(names).await?;
     subject.settle().await?;
     let (processor, peak) = ((process.cpu()? - before) * 1000.0, process.peak()?);
     subject.repo.commit("main", &[("README.md", "Nothing that is deployed\n")], "Words");
-    let unchanged = subject.wake(&names).await?;
+    let unchanged = subject.wake(names).await?;
     subject.settle().await?;
     let values = values("hello again");
     subject.repo.commit("main", &[(&*format!("apps/{}/values.yaml", names[7]), &*values)], "Another greeting");
-    let changed = subject.wake(&names).await?;
+    let changed = subject.wake(names).await?;
     Ok(Life { first, processor, peak, unchanged, changed })
 }
 
-fn names() -> Vec<String> {
-    (0..CHARTS).map(|number| format!("chart-{number}")).collect()
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("chart-{number}")).collect()
 }
 
 fn values(greeting: &str) -> String {
@@ -172,9 +170,9 @@ fn commit(repo: &Repo, names: &[String]) {
 }
 
 /// Renders each chart, one after the other; milliseconds.
-fn templates(parts: &Parts, folder: &Path) -> anyhow::Result<f64> {
+fn templates(parts: &Parts, folder: &Path, count: usize) -> anyhow::Result<f64> {
     let mut sum = 0.0;
-    for name in names() {
+    for name in names(count) {
         let mut command = Command::new(Path::new(parts.get("WORLD_BIN")).join("helm"));
         command.arg("template").arg(&name).arg(folder.join("apps").join(&name)).args(["--namespace", "charts"]);
         sum += measure::run(&mut command)?;

@@ -56,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) quiet: Duration,
     /// How many applications the console's fleet has, and that of a restart.
     pub(crate) applications: usize,
+    /// How many charts are released.
+    pub(crate) charts: usize,
     /// How long a log is followed.
     pub(crate) log: Duration,
     /// Where the bundles of public projects are.
@@ -117,6 +119,9 @@ struct Cli {
     /// How many applications the console is shown, with ten pods each, and how many start again
     #[arg(long, default_value_t = 1_000)]
     applications: usize,
+    /// How many charts are released
+    #[arg(long, default_value_t = 100)]
+    charts: usize,
     /// How many seconds a log is followed, each time
     #[arg(long, default_value_t = 60)]
     log_seconds: u64,
@@ -138,6 +143,7 @@ fn main() -> anyhow::Result<()> {
         console: here.join("qd"),
         quiet: Duration::try_from_secs_f64(cli.minutes * 60.0)?,
         applications: cli.applications,
+        charts: cli.charts,
         log: Duration::from_secs(cli.log_seconds),
         bundles: cli.bundles,
         world: OnceLock::new(),
