@@ -198,13 +198,15 @@ pub struct GcConfig {
     pub automatic: bool,
     /// Commits of each application whose images are kept, of those that were pushed and of the others.
     pub images: usize,
+    /// Commits of each merge request whose images are kept in the registry, where they are pushed.
+    pub merge_request_images: usize,
     /// Images and mirrors that are younger than this many days are kept.
     pub days: u32,
 }
 
 impl Default for GcConfig {
     fn default() -> Self {
-        Self { automatic: true, images: 20, days: 7 }
+        Self { automatic: true, images: 20, merge_request_images: 1, days: 7 }
     }
 }
 

@@ -1,5 +1,5 @@
 //! THE FIRST STORY: a tag becomes a built, tested, pushed, scanned and promoted image; a new commit of a branch or merge request
-//! becomes a built and tested one.
+//! becomes a built and tested one, and of a merge request a pushed and scanned one where that is wanted.
 //!
 //! ```text
 //! refs of the code repository --trigger (pure)--> runs owed --> checkout -> build -> test -> push -> scan -> sign -> promote (a commit in git)
@@ -248,13 +248,17 @@ async fn steps(
     if !code.spec.tests.is_empty() {
         built = execution.stage(StageKind::Test, None, timeout, image_test::Test { commit, built }).await?;
     }
-    if execution.run.goal == RunGoal::Build {
+    let goal = execution.run.goal;
+    if goal == RunGoal::Build {
         return Ok(format!("built {}", built.tagged()));
     }
     let push = image_push::Push { context, built };
     let pushed = execution.stage(StageKind::Push, None, timeout, push).await?;
     if let Some(spec) = &code.spec.scan {
         execution.stage(StageKind::Scan, None, timeout, image_scan::Scan::new(context, spec, &pushed)).await?;
+    }
+    if goal == RunGoal::Preview {
+        return Ok(format!("pushed {}", pushed.tagged()));
     }
     if let Some(spec) = &code.spec.sign {
         let sign = image_sign::Sign { context, code, spec, pushed: &pushed };

@@ -4,13 +4,15 @@
 //! engine, history, snapshot ─► images.rs ─┐
 //!                                         ├─► what nobody needs ─► deleted, and an event
 //! mirrors, configuration ───► mirrors.rs ─┤
-//! archives, environments ───► charts.rs ──┘
+//! archives, environments ───► charts.rs ──┤
+//! tags of registries ───────► previews.rs ┘
 //! ```
-//! Which images those are is decided by [`quarterdeck_core::gc`].
+//! Which images and tags those are is decided by [`quarterdeck_core::gc`].
 
 mod charts;
 mod images;
 mod mirrors;
+mod previews;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +65,12 @@ pub async fn report(context: &Context) -> GcAnswer {
         Ok(found) => answer.items.extend(found.into_iter().map(charts::item)),
         Err(why) => answer.problems.push(problem("charts", why)),
     }
+    for found in previews::found(context, Timestamp::now()).await {
+        match found {
+            Ok(found) => answer.items.extend(found.into_iter().map(previews::item)),
+            Err(why) => answer.problems.push(problem("merge request images", why)),
+        }
+    }
     answer
         .items
         .sort_by(|a, b| (a.kept.is_some(), a.kind, a.at, &a.name).cmp(&(b.kept.is_some(), b.kind, b.at, &b.name)));
@@ -75,35 +83,38 @@ fn problem(name: &str, Failure { message, hint }: Failure) -> Check {
 
 async fn clean(context: &Context, cause: Cause) {
     let now = Timestamp::now();
-    let (mut images, mut mirrors, mut charts) = (Deleted::default(), Deleted::default(), Deleted::default());
+    let [mut images, mut mirrors, mut charts, mut tags] = [const { Deleted::NONE }; 4];
     let results = [
         images::delete(context, now, &mut images).await,
         mirrors::delete(context, now, &mut mirrors).await,
         charts::delete(context, now, &mut charts).await,
+        previews::delete(context, now, &mut tags).await,
     ];
     for why in results.into_iter().filter_map(Result::err) {
-        tracing::warn!("cannot delete all unneeded images, mirrors and charts: {}", why.message);
+        tracing::warn!("cannot delete all unneeded images, mirrors, charts and tags: {}", why.message);
     }
-    if images.count + mirrors.count + charts.count == 0 {
+    if images.count + mirrors.count + charts.count + tags.count == 0 {
         return;
     }
     let bytes = images.bytes + mirrors.bytes + charts.bytes;
-    let (images, mirrors, charts) = (images.count, mirrors.count, charts.count);
-    tracing::info!(images, mirrors, charts, bytes, "unneeded images, mirrors and charts were deleted");
-    let event = Event::Cleaned { images, mirrors, charts, bytes };
+    let (images, mirrors, charts, tags) = (images.count, mirrors.count, charts.count, tags.count);
+    tracing::info!(images, mirrors, charts, tags, bytes, "unneeded images, mirrors, charts and tags were deleted");
+    let event = Event::Cleaned { images, mirrors, charts, tags, bytes };
     if let Err(error) = context.journal.record(vec![Fact::at_large(cause, event)]).await {
         tracing::warn!(error = %chain(&error), "what was deleted is not in the history");
     }
 }
 
 /// What was deleted of one kind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Deleted {
     count: u64,
     bytes: u64,
 }
 
 impl Deleted {
+    const NONE: Self = Self { count: 0, bytes: 0 };
+
     fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes += bytes;

@@ -245,6 +245,9 @@ pub enum Event {
         /// Archives of charts that nothing deploys.
         #[serde(default)]
         charts: u64,
+        /// Tags of merge requests in registries.
+        #[serde(default)]
+        tags: u64,
         /// Bytes of all; images may share some of them with what stays.
         bytes: u64,
     },

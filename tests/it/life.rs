@@ -56,6 +56,7 @@ mod output;
 mod own_files;
 mod own_repository;
 mod planned;
+mod previews;
 mod projects;
 mod protected;
 mod pruned;

@@ -57,8 +57,13 @@ pub fn describe(event: &Event) -> EventText<'_> {
             let state = state_of.map(|time| format!(", state of {time:.0}")).unwrap_or_default();
             (Tone::Warning, format!("history restored from {from}{state}"), "")
         }
-        Event::Cleaned { images, mirrors, charts, bytes } => {
-            let counts = [(*images, "image", "images"), (*mirrors, "mirror", "mirrors"), (*charts, "chart", "charts")];
+        Event::Cleaned { images, mirrors, charts, tags, bytes } => {
+            let counts = [
+                (*images, "image", "images"),
+                (*mirrors, "mirror", "mirrors"),
+                (*charts, "chart", "charts"),
+                (*tags, "tag", "tags"),
+            ];
             let counts = counts.into_iter().filter(|(number, ..)| *number > 0);
             let counts: Vec<_> = counts.map(|(number, one, many)| counted(number, one, many)).collect();
             let what =

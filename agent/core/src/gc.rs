@@ -11,6 +11,8 @@
 //!
 //! The others go from the engine's disk. What was pushed stays in its registry, and what was not is built again where it is wanted.
 
+pub mod previews;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 

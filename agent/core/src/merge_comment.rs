@@ -11,13 +11,13 @@ use std::fmt::Write as _;
 
 pub use self::plan::{MergePlan, PlannedMerge, plan_marker};
 use quarterdeck_shared::application::ApplicationName;
-use quarterdeck_shared::snapshot::{RunStatus, TestResult};
+use quarterdeck_shared::snapshot::{RunStatus, ScanResult, TestResult};
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
 
 /// Characters of one text from elsewhere.
 const SPAN_MAX: usize = 120;
 
-/// Sections of a comment, tests of a section, and failed cases of a test. GitHub takes 65,536 characters of a comment, and
+/// Sections of a comment, tests, scans and images of a section, and failed cases of a test or vulnerabilities of a scan. GitHub takes 65,536 characters of a comment, and
 /// this many at their longest are some 49,000; what merging changes has [`plan::CHARS_MAX`] of them.
 const SECTIONS_MAX: usize = 8;
 const TESTS_MAX: usize = 6;
@@ -62,12 +62,15 @@ fn section(text: &mut String, run: &RunStatus) {
     if let Some(more) = run.tests.len().checked_sub(TESTS_MAX).filter(|more| *more > 0) {
         let _ = writeln!(text, "- and {more} more tests");
     }
-    for image in run.artifact.iter().flat_map(|artifact| &artifact.images).take(TESTS_MAX) {
+    run.scans.iter().take(TESTS_MAX).for_each(|scan| scanned(text, scan));
+    let images = run.artifact.iter().flat_map(|artifact| artifact.images.iter().map(|image| (&artifact.tag, image)));
+    for (tag, image) in images.take(TESTS_MAX) {
         let _ = writeln!(
             text,
-            "- image {} with the id {}",
+            "- image {} with the id {}{}",
             span(&image.name),
-            span(image.id.get(..19).unwrap_or(&image.id))
+            span(image.id.get(..19).unwrap_or(&image.id)),
+            if image.digest.is_some() { format!(", pushed as {}", span(tag)) } else { String::new() },
         );
     }
     if text.len() > before {
@@ -84,6 +87,18 @@ fn tested(text: &mut String, test: &TestResult) {
     }
     if let Some(cases) = test.cases.as_ref().filter(|cases| cases.failed as usize > FAILURES_MAX) {
         let _ = writeln!(text, "  - and {} more", cases.failed as usize - FAILURES_MAX);
+    }
+}
+
+/// What a scan found: the counts, and the worst of what keeps the image from being released.
+fn scanned(text: &mut String, scan: &ScanResult) {
+    let _ = writeln!(text, "- scan of {}: {}", span(&scan.name), span(&scan.describe()));
+    let refused = scan.vulnerabilities.iter().filter(|one| one.accepted.is_none()).take(scan.refused as usize);
+    for vulnerability in refused.take(FAILURES_MAX) {
+        let _ = writeln!(text, "  - {}", span(&vulnerability.describe()));
+    }
+    if let Some(more) = (scan.refused as usize).checked_sub(FAILURES_MAX).filter(|more| *more > 0) {
+        let _ = writeln!(text, "  - and {more} more");
     }
 }
 
@@ -112,8 +127,9 @@ fn span(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use quarterdeck_shared::application::{Scanner, Severity};
     use quarterdeck_shared::artifact::{Artifact, Image};
-    use quarterdeck_shared::snapshot::{Cases, FailedCase, Permission, RunGoal};
+    use quarterdeck_shared::snapshot::{Cases, FailedCase, Permission, RunGoal, SeverityCount, Vulnerability};
 
     use super::*;
     use crate::queue::tests::run;
@@ -183,6 +199,44 @@ mod tests {
     }
 
     #[test]
+    fn what_was_pushed_and_scanned_says_under_which_tag_and_what_was_found() {
+        let vulnerability = |number: u32, severity, accepted: Option<&str>| Vulnerability {
+            id: format!("CVE-2026-{number}"),
+            severity,
+            severity_word: None,
+            package: "openssl".to_owned(),
+            version: "3.0.1".to_owned(),
+            fixed_in: Some("3.0.2".to_owned()),
+            accepted: accepted.map(str::to_owned),
+        };
+        let count = |severity, total| SeverityCount { severity, total, fixable: total };
+        let mut vulnerabilities = vec![vulnerability(0, Severity::Critical, Some("not reachable"))];
+        vulnerabilities.extend((1..=5).map(|number| vulnerability(number, Severity::Critical, None)));
+        let mut run = RunStatus { goal: RunGoal::Preview, tests: Vec::new(), ..failing() };
+        let artifact = run.artifact.as_mut().unwrap();
+        artifact.tag = "merge-request-7-a6ca5a8f2c1b".to_owned();
+        artifact.images[0].digest = Some(format!("sha256:{}", "2e".repeat(32)));
+        run.scans = vec![ScanResult {
+            name: "registry.example/ops/shop".to_owned(),
+            digest: format!("sha256:{}", "2e".repeat(32)),
+            by: Scanner::Harbor,
+            scanner: "Trivy v0.58.1".to_owned(),
+            scanned: Timestamp::UNIX_EPOCH,
+            counts: vec![count(Severity::Critical, 6), count(Severity::Low, 2)],
+            accepted: 1,
+            refused: 5,
+            vulnerabilities,
+        }];
+        let text = comment(&[&run], None);
+        let expected = "- scan of `registry.example/ops/shop`: `6 critical, 2 low; 8 with a fix, 1 accepted`\n  \
+             - `CVE-2026-1 in openssl 3.0.1 (critical, fixed in 3.0.2)`\n  \
+             - `CVE-2026-2 in openssl 3.0.1 (critical, fixed in 3.0.2)`\n  \
+             - `CVE-2026-3 in openssl 3.0.1 (critical, fixed in 3.0.2)`\n  - and 2 more\n\
+             - image `registry.example/ops/shop` with the id `sha256:1f1f1f1f1f1f`, pushed as `merge-request-7-a6ca5a8f2c1b`\n";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
     fn what_waits_for_a_person_says_so_and_what_runs_says_no_more_than_its_stages() {
         let queued = RunStatus { permission: Some(Permission::Awaited), ..run(12, "merge-request-7", RunGoal::Build) };
         assert!(
@@ -224,6 +278,28 @@ mod tests {
         }
         run.tests[0].message = long;
         run.tests = vec![run.tests[0].clone(); 50];
+        let package = "ü".repeat(2_000);
+        let vulnerability = Vulnerability {
+            id: package.clone(),
+            severity: Severity::Critical,
+            severity_word: None,
+            package: package.clone(),
+            version: package.clone(),
+            fixed_in: None,
+            accepted: None,
+        };
+        let scan = ScanResult {
+            name: package,
+            digest: String::new(),
+            by: Scanner::Trivy,
+            scanner: String::new(),
+            scanned: Timestamp::UNIX_EPOCH,
+            counts: Vec::new(),
+            accepted: 0,
+            refused: 20,
+            vulnerabilities: vec![vulnerability; 20],
+        };
+        run.scans = vec![scan; 50];
         let text = comment(&vec![&run; 50], Some(&plan::tests::large()));
         assert!(text.chars().count() < 65_536 && text.contains("42 more applications"), "{}", text.chars().count());
     }

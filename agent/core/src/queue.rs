@@ -79,8 +79,8 @@ pub enum Way {
 /// | waits | behind it | so |
 /// | --- | --- | --- |
 /// | push | a push | superseded by the newest of them: production goes there, and what it waits for may be of its own commit |
-/// | build | a push | goes behind the first of them: its image is wanted all the same, and holds no release back |
-/// | build | builds | waits: each image is wanted for itself, and none is more urgent |
+/// | build, preview | a push | goes behind the first of them: its image is wanted all the same, and holds no release back |
+/// | build, preview | builds | waits: each image is wanted for itself, and none is more urgent |
 /// | push | builds | waits: a release outranks them |
 pub fn gives_way<R: Borrow<RunStatus>>(waits: &RunStatus, runs: &[R]) -> Option<Way> {
     // A check that runs was the first when it began: what came before it since then is behind it all the same.
@@ -89,7 +89,7 @@ pub fn gives_way<R: Borrow<RunStatus>>(waits: &RunStatus, runs: &[R]) -> Option<
     let pushes = each(runs).filter(is_behind).filter(|run| run.goal == RunGoal::Push);
     match waits.goal {
         RunGoal::Push => pushes.max_by_key(|run| order(run)).map(|run| Way::Superseded(run.id)),
-        RunGoal::Build => pushes.min_by_key(|run| order(run)).map(|run| Way::Behind(run.id)),
+        RunGoal::Build | RunGoal::Preview => pushes.min_by_key(|run| order(run)).map(|run| Way::Behind(run.id)),
     }
 }
 
@@ -146,7 +146,7 @@ pub fn outdone(run: &RunStatus, runs: &[RunStatus]) -> Option<RunId> {
         let phase = matches!(other.phase, Phase::Queued | Phase::Running | Phase::Succeeded);
         other.goal == RunGoal::Push && phase && other.place() > run.place() && other.commit != run.commit
     };
-    if run.goal == RunGoal::Build {
+    if run.goal != RunGoal::Push {
         return None;
     }
     runs.iter().filter(delivers).max_by_key(|other| order(other)).map(|other| other.id)

@@ -13,6 +13,7 @@
 
 mod heads;
 mod image_tag;
+mod preview_tag;
 mod rules;
 mod version;
 
@@ -27,6 +28,7 @@ use crate::git::{ObjectId, RefSnapshot};
 
 pub use heads::{Head, HeadRules, HeadsDecision, OwedHead, owed_heads};
 pub use image_tag::{TagTemplate, TemplateError, image_tag};
+pub use preview_tag::{merge_request_of, preview_tag};
 pub use rules::{GlobError, TagGlob, TagRules};
 pub use version::NaturalKey;
 

@@ -269,6 +269,10 @@ fn check_delivery(written: &Written, base: &Path, engine: &EngineConfig, say: &m
         if let Err(error) = HeadRules::new(code) {
             say(&option("branches"), error.to_string());
         }
+        if code.push_merge_requests && !code.merge_requests {
+            let message = "push_merge_requests pushes what merge_requests builds, and that is off: turn it on";
+            say(&[Step::Key("code"), Step::Key("push_merge_requests")], message.to_owned());
+        }
         if code.forks != Forks::default() && !code.merge_requests {
             let message = "forks says what happens with merge requests, and merge_requests is off: turn it on";
             say(&option("forks"), message.to_owned());

@@ -8,7 +8,7 @@ use quarterdeck_shared::application::EnvironmentName;
 use quarterdeck_shared::artifact::Artifact;
 use quarterdeck_shared::event::Event;
 use quarterdeck_shared::protocol::LogRecord;
-use quarterdeck_shared::snapshot::{RunGoal, RunStatus};
+use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -182,10 +182,7 @@ impl<'n> Execution<'n> {
         let now = Timestamp::now();
         self.run = run::ended(self.run, phase, told, now);
         let name = &self.run.application;
-        let what = match self.run.goal {
-            RunGoal::Build => "build",
-            RunGoal::Push => "push",
-        };
+        let what = self.run.goal.word();
         let facts = vec![
             Fact::happened(name, &self.run.cause, Event::RunFinished { run: self.run.id, phase, message }),
             Fact::delivered(name, what, phase, now),

@@ -84,7 +84,10 @@ impl Commit<'_> {
 impl Step<Artifact> for Build<'_> {
     async fn attempt(&mut self, execution: &mut Execution<'_>) -> Result<Outcome<Artifact>, DeliverError> {
         let specs = &self.commit.code.spec.images;
-        let tag = self.image_tag(&execution.run.reference)?;
+        let tag = match &execution.run {
+            run if run.goal == RunGoal::Preview => trigger::preview_tag(&run.reference, &self.commit.checkout.id),
+            run => self.image_tag(&run.reference)?,
+        };
         let tag = if self.commit.is_of_fork { format!("fork-{tag}") } else { tag };
         let names: Vec<ImageRef> =
             specs.iter().map(|spec| ImageRef::parse(&spec.name)?.with_tag(&tag)).collect::<Result<_, _>>()?;
@@ -104,7 +107,7 @@ impl Step<Artifact> for Build<'_> {
             }
         }
         let is_new = !requests.is_empty();
-        let pushes = execution.run.goal == RunGoal::Push;
+        let pushes = execution.run.goal != RunGoal::Build;
         let pushed = if pushes { self.pushed(&names, &made).await? } else { BTreeMap::new() };
         if pushes {
             let is_built = |place: usize| !made.contains_key(&place);

@@ -20,7 +20,8 @@ pub(super) fn new_run(context: &Context, application: &Application, owed: Owed, 
     queued(context, application, goal, owed.tag, owed.commit, cause, now)
 }
 
-/// A run that a new commit of a branch or merge request asks for: it is built and tested.
+/// A run that a new commit of a branch or merge request asks for: it is built and tested; of the repository's own merge requests it
+/// is pushed as well where that is wanted, never of a fork's.
 pub(super) fn check(context: &Context, application: &Application, owed: OwedHead, now: Timestamp) -> RunStatus {
     let OwedHead { head, commit, permission } = owed;
     let (reference, cause) = match head {
@@ -29,7 +30,10 @@ pub(super) fn check(context: &Context, application: &Application, owed: OwedHead
             (format!("merge-request-{number}"), Cause::MergeRequest { number, commit: commit.clone() })
         }
     };
-    RunStatus { permission, ..queued(context, application, RunGoal::Build, reference, commit, cause, now) }
+    let pushes = application.spec.delivery.as_ref().is_some_and(|delivery| delivery.code.push_merge_requests);
+    let is_own = matches!(cause, Cause::MergeRequest { .. }) && permission.is_none();
+    let goal = if pushes && is_own { RunGoal::Preview } else { RunGoal::Build };
+    RunStatus { permission, ..queued(context, application, goal, reference, commit, cause, now) }
 }
 
 pub(super) fn queued(
@@ -45,14 +49,15 @@ pub(super) fn queued(
     if application.spec.delivery.as_ref().is_some_and(|delivery| !delivery.tests.is_empty()) {
         kinds.push(StageKind::Test);
     }
-    if goal == RunGoal::Push {
+    let delivery = application.spec.delivery.as_ref();
+    if goal != RunGoal::Build {
         kinds.push(StageKind::Push);
-        if application.spec.delivery.as_ref().is_some_and(|delivery| delivery.scan.is_some()) {
+        if delivery.is_some_and(|delivery| delivery.scan.is_some()) {
             kinds.push(StageKind::Scan);
         }
-        if application.spec.delivery.as_ref().is_some_and(|delivery| delivery.sign.is_some()) {
-            kinds.push(StageKind::Sign);
-        }
+    }
+    if goal == RunGoal::Push && delivery.is_some_and(|delivery| delivery.sign.is_some()) {
+        kinds.push(StageKind::Sign);
     }
     let environments = application.spec.environments.iter().filter(|_| goal == RunGoal::Push);
     let promotions = environments.map(|environment| Stage::promotion(&environment.name));

@@ -43,6 +43,9 @@ pub struct Code {
     /// Builds and tests each new commit of a merge request (of a pull request, as some forges call it).
     #[serde(default)]
     pub merge_requests: bool,
+    /// Pushes what was built and tested of a merge request of the repository's own branches, under a tag that names it.
+    #[serde(default)]
+    pub push_merge_requests: bool,
     /// What happens with merge requests whose code is of no branch of the repository.
     #[serde(default)]
     pub forks: Forks,

@@ -166,6 +166,8 @@ pub enum GcKind {
     Mirror,
     /// The archive of a chart.
     Chart,
+    /// A tag of a merge request in a registry.
+    Tag,
 }
 
 impl GcKind {
@@ -175,17 +177,18 @@ impl GcKind {
             Self::Image => "image",
             Self::Mirror => "mirror",
             Self::Chart => "chart",
+            Self::Tag => "tag",
         }
     }
 }
 
-/// Something that the agent made on its machine.
+/// Something that the agent made on its machine, or for a merge request in a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GcItem {
     /// What it is.
     pub kind: GcKind,
     /// An image's name, or its id where it has none; the redacted address of a mirror's repository; a chart with its
-    /// version.
+    /// version; an image in a registry with its tag.
     pub name: String,
     /// Of which application, of an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,14 +198,14 @@ pub struct GcItem {
     pub commit: Option<CommitId>,
     /// When an image was built, or a mirror last changed.
     pub at: Timestamp,
-    /// Bytes on the disk; images may share some of them.
+    /// Bytes on the disk; images may share some of them. None of what is in a registry.
     pub bytes: u64,
     /// Why it stays; absent where nobody needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
 }
 
-/// What the agent made on its machine, and what of it nobody needs any more.
+/// What the agent made on its machine and for merge requests in registries, and what of it nobody needs any more.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GcAnswer {
     /// What nobody needs first, then by age.

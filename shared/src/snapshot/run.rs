@@ -129,6 +129,8 @@ pub enum Permission {
 pub enum RunGoal {
     /// The images are built.
     Build,
+    /// The images of a merge request are in the registry, under a tag of their own; no environment gets them.
+    Preview,
     /// The images are in the registry, and in the manifests of each environment where promotion is on.
     Push,
 }
@@ -138,6 +140,7 @@ impl RunGoal {
     pub fn word(self) -> &'static str {
         match self {
             Self::Build => "build",
+            Self::Preview => "preview",
             Self::Push => "push",
         }
     }

@@ -73,6 +73,7 @@ const WHOLE: &[&str] = &[
     "life::own_files",
     "life::own_repository",
     "life::planned",
+    "life::previews",
     "life::protected",
     "life::projects",
     "life::pull_secrets",

@@ -82,18 +82,21 @@ fn people(all: bool, context: &mut Context, answer: &GcAnswer) -> io::Result<()>
     context.output.note(&format!("{unneeded} can be deleted, up to {}; {} kept.", size(bytes), kept(answer)))
 }
 
-/// `12 images and 1 mirror`, and charts where there are any.
+/// `12 images and 1 mirror`, and charts and tags where there are any.
 fn kept(answer: &GcAnswer) -> String {
     totals(answer.items.iter().filter(|item| item.kept.is_some()))
 }
 
 fn totals<'i>(items: impl Iterator<Item = &'i GcItem>) -> String {
-    let mut counts = BTreeMap::from([(GcKind::Image, 0), (GcKind::Mirror, 0), (GcKind::Chart, 0)]);
+    let mut counts: BTreeMap<GcKind, u64> = BTreeMap::new();
     items.for_each(|item| *counts.entry(item.kind).or_default() += 1);
-    let images = counted(counts[&GcKind::Image], "image", "images");
-    let mirrors = counted(counts[&GcKind::Mirror], "mirror", "mirrors");
-    match counts[&GcKind::Chart] {
-        0 => format!("{images} and {mirrors}"),
-        charts => format!("{images}, {mirrors} and {}", counted(charts, "chart", "charts")),
+    let count = |kind| counts.get(&kind).copied().unwrap_or(0);
+    let mut told =
+        vec![counted(count(GcKind::Image), "image", "images"), counted(count(GcKind::Mirror), "mirror", "mirrors")];
+    // Not everybody has these.
+    for (kind, one, many) in [(GcKind::Chart, "chart", "charts"), (GcKind::Tag, "tag", "tags")] {
+        told.extend(Some(count(kind)).filter(|count| *count > 0).map(|count| counted(count, one, many)));
     }
+    let last = told.pop().unwrap_or_default();
+    format!("{} and {last}", told.join(", "))
 }

@@ -23,7 +23,7 @@ use crate::git::TagRef;
 /// The longest image tag.
 const TAG_MAX: usize = 128;
 /// Digits of a short commit in an image tag.
-const SHORT_COMMIT: usize = 12;
+pub(super) const SHORT_COMMIT: usize = 12;
 /// Hexadecimal digits of the hash: two of a thousand git tags share them once in two million repositories.
 const HASH_DIGITS: usize = 10;
 const HASH_MARK: &str = "__";

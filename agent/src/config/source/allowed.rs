@@ -72,6 +72,7 @@ impl Limits<'_> {
             existing_tags: _,
             branches: _,
             merge_requests: _,
+            push_merge_requests: _,
             forks: _,
             image_tag: _,
             require_signed,

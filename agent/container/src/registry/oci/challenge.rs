@@ -6,8 +6,8 @@
 use oci_client::RegistryOperation;
 use oci_client::secrets::RegistryAuth;
 use oci_client::token_cache::{RegistryToken, RegistryTokenType};
-use reqwest::StatusCode;
 use reqwest::header::WWW_AUTHENTICATE;
+use reqwest::{Method, StatusCode};
 
 use super::RegistryError;
 use super::call::Call;
@@ -26,9 +26,24 @@ impl Call {
     /// Asks for this path of the registry's API, as nobody, and answers its challenge: false where there is none, or none
     /// that can be answered.
     pub(super) async fn answer_challenge(&mut self, bare: &reqwest::Client, path: &str) -> Result<bool, RegistryError> {
-        let answer = bare.get(self.url(path)).send().await.map_err(|error| self.error(error.into()))?;
+        let answered = self.answer_challenge_to(Method::GET, bare, path).await?;
+        let is_answered = answered.is_some();
+        if let Some(token) = answered {
+            self.client.tokens.insert(&self.reference, RegistryOperation::Pull, token).await;
+        }
+        Ok(is_answered)
+    }
+
+    /// The same for a request with another method, whose token is for that alone and is not kept; none where there is no challenge.
+    pub(super) async fn answer_challenge_to(
+        &mut self,
+        method: Method,
+        bare: &reqwest::Client,
+        path: &str,
+    ) -> Result<Option<RegistryTokenType>, RegistryError> {
+        let answer = bare.request(method, self.url(path)).send().await.map_err(|error| self.error(error.into()))?;
         if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(false);
+            return Ok(None);
         }
         let told = answer.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let all: Vec<Challenge> = told.filter_map(challenge).collect();
@@ -37,10 +52,10 @@ impl Call {
                 RegistryTokenType::Basic(user.clone(), password.clone())
             }
             // A token that is given as it is has been shown already.
-            (RegistryAuth::Bearer(_), _) | (_, Some(Challenge::Basic) | None) => return Ok(false),
+            (RegistryAuth::Bearer(_), _) | (_, Some(Challenge::Basic) | None) => return Ok(None),
             // What goes to the registry by TLS does not go to its token server without.
             (_, Some(Challenge::Bearer { realm, .. })) if self.scheme == "https" && !realm.starts_with("https://") => {
-                return Ok(false);
+                return Ok(None);
             }
             (_, Some(Challenge::Bearer { realm, service, scope })) => {
                 let own = format!("repository:{}:pull", self.reference.repository());
@@ -65,8 +80,7 @@ impl Call {
             RegistryTokenType::Basic(..) => None,
         };
         self.has_token |= matches!((&token, &self.auth), (RegistryTokenType::Bearer(_), RegistryAuth::Basic(..)));
-        self.client.tokens.insert(&self.reference, RegistryOperation::Pull, token).await;
-        Ok(true)
+        Ok(Some(token))
     }
 
     async fn token(&self, answer: reqwest::Response) -> Result<RegistryToken, RegistryError> {
