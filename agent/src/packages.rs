@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use quarterdeck_container::registry::signature::{PublicKey, signer};
+use quarterdeck_container::registry::signature::{PublicKey, is_signed, signer};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::sbom;
 use quarterdeck_core::signature::{Claim, Found, Unfit, Wanted, judge};
@@ -64,7 +64,11 @@ async fn of_image(context: &Context, of: &ApplicationName, image: &Image) -> Res
     let login = images.login(&name).await.map_err(|error| told(Failure::of(&error)))?;
     let _place = READING.acquire().await;
     for format in [SbomFormat::Spdx, SbomFormat::Cyclonedx] {
-        let claims = images.registries.claims(&name, Wanted::Sbom(format), login.as_ref()).await;
+        let are_enough = |claims: &[Result<Claim, Unfit>]| match keys.is_empty() {
+            true => claims.iter().any(Result::is_ok),
+            false => is_signed(claims, &keys),
+        };
+        let claims = images.registries.find_claims(&name, Wanted::Sbom(format), login.as_ref(), are_enough).await;
         let claims = claims.map_err(|error| told(Failure::of(&error)))?;
         if claims.is_empty() {
             continue;

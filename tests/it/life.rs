@@ -49,6 +49,7 @@ mod kinds;
 mod labelled;
 mod logged;
 mod manifests;
+mod mirrored;
 mod moved;
 mod order;
 mod outages;
