@@ -7,7 +7,7 @@ use quarterdeck_container::registry::signature::{PublicKey, is_signed, signer};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::sbom;
 use quarterdeck_core::signature::{Claim, Found, Unfit, Wanted, judge};
-use quarterdeck_shared::application::{ApplicationName, SbomFormat};
+use quarterdeck_shared::application::{ApplicationName, RequiredSigner, SbomFormat};
 use quarterdeck_shared::artifact::Image;
 use quarterdeck_shared::error::{Failure, chain};
 use quarterdeck_shared::protocol::{PACKAGES_MAX, Package, PackagesAnswer};
@@ -91,7 +91,7 @@ async fn of_image(context: &Context, of: &ApplicationName, image: &Image) -> Res
 fn required(context: &Context, of: &ApplicationName) -> Result<Vec<PublicKey>, String> {
     let Some(application) = context.application(of) else { return Ok(Vec::new()) };
     let files = application.spec.environments.iter().flat_map(|environment| &environment.promote.require_signature);
-    files.map(|file| PublicKey::read(file).map_err(|error| chain(&error))).collect()
+    files.filter_map(RequiredSigner::key).map(|file| PublicKey::read(file).map_err(|error| chain(&error))).collect()
 }
 
 /// The first list that one of the keys signed, and which; the first of all where no key is required.

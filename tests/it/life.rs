@@ -42,6 +42,7 @@ mod images;
 mod imported;
 mod jobs;
 mod jsonnet;
+mod keyless;
 mod kept;
 mod kept_running;
 mod killed;

@@ -139,7 +139,9 @@ mod tests {
             (&[], None),
         ] {
             let mut headers = HeaderMap::new();
-            links.iter().for_each(|link| drop(headers.append(LINK, link.parse().unwrap())));
+            for link in links {
+                headers.append(LINK, link.parse().unwrap());
+            }
             let found = next(&headers, &of).map(|url| url.to_string());
             assert_eq!(found, url.map(|path| format!("https://registry.example{path}")), "{links:?}");
         }
