@@ -67,7 +67,8 @@ impl Images {
         let insecure =
             config.registry.iter().filter(|registry| registry.insecure).map(|registry| registry.host.clone());
         let authorities = config.registry.iter().filter_map(|one| Some((one.host.clone(), one.ca_file.clone()?)));
-        let logins = config.registry.iter().filter_map(|one| Some((one.host.clone(), (one.username.clone()?, place(one)?))));
+        let logins =
+            config.registry.iter().filter_map(|one| Some((one.host.clone(), (one.username.clone()?, place(one)?))));
         let mirrors = Mirrors::new(mirrors(&config.registry), logins.collect());
         let registries = Registries::new(insecure).trusting(authorities.collect()).with_mirrors(mirrors);
         let registries = Arc::new(registries);

@@ -152,7 +152,8 @@ mod tests {
                 vec!["engine default", "registry registry.example", "registry docker.io"],
             ),
             (
-                text("") + "[[registry]]\nhost = 'docker.io'\nmirrors = ['m.example/hub', { address = 'n.example', tags = true }]\n",
+                text("")
+                    + "[[registry]]\nhost = 'docker.io'\nmirrors = ['m.example/hub', { address = 'n.example', tags = true }]\n",
                 vec!["registry m.example/hub, a mirror of docker.io", "registry n.example, a mirror of docker.io"],
             ),
         ] {

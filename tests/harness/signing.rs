@@ -7,6 +7,7 @@
 //! Sigstore's public services: asked for those it fails, as the real programs do without a network. The real tier has the
 //! real ones.
 
+mod arguments;
 mod form;
 mod keyless;
 mod program;

@@ -92,11 +92,7 @@ mod tests {
         for (mirror, image, there) in [
             ("mirror.example", "registry.example/ops/shop:1", "mirror.example/ops/shop:1".to_owned()),
             ("mirror.example:5000/hub", "alpine", "mirror.example:5000/hub/library/alpine".to_owned()),
-            (
-                "m.example/a/b",
-                &*format!("registry.example/shop:1@{digest}"),
-                format!("m.example/a/b/shop@{digest}"),
-            ),
+            ("m.example/a/b", &*format!("registry.example/shop:1@{digest}"), format!("m.example/a/b/shop@{digest}")),
         ] {
             let image = ImageRef::parse(image).unwrap();
             let mirror = Mirror::parse(mirror, false).unwrap();

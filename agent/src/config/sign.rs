@@ -63,7 +63,9 @@ pub(super) fn check(sign: &SignSpec, has_code: bool, say: &mut impl FnMut(&[Step
             say("key", "a private key is required: write the file that `cosign generate-key-pair` wrote");
         }
         (Some(_), Some(_)) => say("key", "an image is signed by a key or for an identity: leave out key or keyless"),
-        (None, Some(_)) if sign.password.is_some() => say("password", "without a key there is none to open: leave it out"),
+        (None, Some(_)) if sign.password.is_some() => {
+            say("password", "without a key there is none to open: leave it out")
+        }
         _ => {}
     }
     if matches!(sign.password, Some(ValueFrom::Plain(_))) {
@@ -82,7 +84,8 @@ fn check_keyless(spec: &KeylessSpec, say: &mut impl FnMut(&'static str, String))
     if spec.issuer.is_empty() {
         say("issuer", "write the address of the OIDC issuer that makes the token".to_owned());
     }
-    let services = [("fulcio_url", &spec.fulcio_url), ("timestamp_url", &spec.timestamp_url), ("rekor_url", &spec.rekor_url)];
+    let services =
+        [("fulcio_url", &spec.fulcio_url), ("timestamp_url", &spec.timestamp_url), ("rekor_url", &spec.rekor_url)];
     for (option, url) in services.iter().filter_map(|(option, url)| Some((*option, url.as_deref()?))) {
         if !url.starts_with("https://") && !url.starts_with("http://") {
             say(option, format!("{url:?} is not an address: write e.g. https://fulcio.example"));
@@ -103,7 +106,7 @@ fn check_keyless(spec: &KeylessSpec, say: &mut impl FnMut(&'static str, String))
         ),
         (None, Some(_)) if spec.timestamp_url.is_none() && spec.rekor_url.is_none() => say(
             "fulcio_url",
-            "a certificate is good for some minutes, and nothing would say that it was used in these: write timestamp_url or rekor_url"
+            "a certificate is valid for some minutes, and nothing would say that it was used in these: write timestamp_url or rekor_url"
                 .to_owned(),
         ),
         _ => {}
@@ -128,7 +131,8 @@ pub(super) fn check_required(promote: &PromotePolicy, say: &mut impl FnMut(&[&'s
     if required.iter().filter_map(RequiredSigner::key).any(|key| key.as_os_str().is_empty()) {
         say("a public key has no file: write require_signature = [\"cosign.pub\"]");
     }
-    if required.iter().filter_map(RequiredSigner::identity).any(|one| one.identity.is_empty() || one.issuer.is_empty()) {
+    if required.iter().filter_map(RequiredSigner::identity).any(|one| one.identity.is_empty() || one.issuer.is_empty())
+    {
         say("an identity without a name or an issuer is anybody: write identity and issuer");
     }
 }
@@ -177,7 +181,8 @@ fn check_keyless_files(spec: &KeylessSpec, say: &mut impl FnMut(&'static str, St
     if let Err(error) = trusted_root(&spec.trusted_root) {
         say("trusted_root", chain(&error));
     }
-    let files = [("identity_token_file", Some(&spec.identity_token_file)), ("signing_config", spec.signing_config.as_ref())];
+    let files =
+        [("identity_token_file", Some(&spec.identity_token_file)), ("signing_config", spec.signing_config.as_ref())];
     for (option, file) in files.into_iter().filter_map(|(option, file)| Some((option, file?))) {
         if let Err(error) = std::fs::File::open(file) {
             say(option, format!("cannot read {}: {error}", file.display()));

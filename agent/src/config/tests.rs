@@ -671,16 +671,37 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "has tests and no image to test",
         ),
         (format!("{built}[application.sign]\nsbom = 'spdx'\n"), 11, "or sign for an identity with"),
-        (format!("{built}[application.sign]\nkey = 'a'\n{}", keyless("fulcio_url = 'https://f'\nrekor_url = 'https://r'")), 12, "leave out key or keyless"),
-        (format!("{built}[application.sign]\npassword = {{ env = 'P' }}\n{}", keyless("signing_config = 's'")), 12, "there is none to open"),
+        (
+            format!(
+                "{built}[application.sign]\nkey = 'a'\n{}",
+                keyless("fulcio_url = 'https://f'\nrekor_url = 'https://r'")
+            ),
+            12,
+            "leave out key or keyless",
+        ),
+        (
+            format!("{built}[application.sign]\npassword = {{ env = 'P' }}\n{}", keyless("signing_config = 's'")),
+            12,
+            "there is none to open",
+        ),
         (format!("{built}{}", keyless("")), 15, "write fulcio_url, or signing_config"),
         (format!("{built}{}", keyless("fulcio_url = 'https://f'")), 16, "write timestamp_url or rekor_url"),
-        (format!("{built}{}", keyless("fulcio_url = 'http://f.example'\nrekor_url = 'https://r'")), 16, "would go over plain http"),
+        (
+            format!("{built}{}", keyless("fulcio_url = 'http://f.example'\nrekor_url = 'https://r'")),
+            16,
+            "would go over plain http",
+        ),
         (format!("{built}{}", keyless("fulcio_url = 'f.example'\nrekor_url = 'https://r'")), 16, "is not an address"),
-        (format!("{built}{}", keyless("signing_config = 's'\nrekor_url = 'https://r'")), 17, "names the services already"),
+        (
+            format!("{built}{}", keyless("signing_config = 's'\nrekor_url = 'https://r'")),
+            17,
+            "names the services already",
+        ),
         (format!("{built}{}", keyless("signing_config = 's'").replace("ci@example", "")), 12, "write who signs"),
         (
-            format!("{application}promote = {{ require_signature = [{{ identity = '', issuer = 'i', trusted_root = 'r' }}] }}\n"),
+            format!(
+                "{application}promote = {{ require_signature = [{{ identity = '', issuer = 'i', trusted_root = 'r' }}] }}\n"
+            ),
             7,
             "is anybody: write identity and issuer",
         ),
@@ -715,16 +736,29 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "one place",
         ),
         ("[[registry]]\nhost = 'r'\ninsecure = true\nca_file = 'a'\n".to_owned(), 4, "leave out ca_file or insecure"),
-        ("[[registry]]\nhost = 'r'\nmirrors = ['https://m.example/hub']\n".to_owned(), 3, "write it as images are named"),
-        ("[[registry]]\nhost = 'r'\nmirrors = [{ address = 'hub', tags = true }]\n".to_owned(), 3, "does not begin with a host"),
+        (
+            "[[registry]]\nhost = 'r'\nmirrors = ['https://m.example/hub']\n".to_owned(),
+            3,
+            "write it as images are named",
+        ),
+        (
+            "[[registry]]\nhost = 'r'\nmirrors = [{ address = 'hub', tags = true }]\n".to_owned(),
+            3,
+            "does not begin with a host",
+        ),
         ("[[registry]]\nhost = 'r'\nmirrors = ['m.example', { address = 'm.example' }]\n".to_owned(), 3, "named twice"),
         ("[[registry]]\nhost = 'r.example'\nmirrors = ['r.example']\n".to_owned(), 3, "is the registry itself"),
         (
-            "[[registry]]\nhost = 'r'\nmirrors = ['a.example', 'b.example', 'c.example', 'd.example', 'e.example']\n".to_owned(),
+            "[[registry]]\nhost = 'r'\nmirrors = ['a.example', 'b.example', 'c.example', 'd.example', 'e.example']\n"
+                .to_owned(),
             3,
             "more than 4: name the nearest",
         ),
-        ("[[registry]]\nhost = 'r'\nmirrors = [7]\n".to_owned(), 3, "or { address = \"mirror.example/path\", tags = true }"),
+        (
+            "[[registry]]\nhost = 'r'\nmirrors = [7]\n".to_owned(),
+            3,
+            "or { address = \"mirror.example/path\", tags = true }",
+        ),
         ("[[registry]]\nhost = 'r'\nkind = 'quay'\n".to_owned(), 3, "expected `harbor`"),
         ("[[registry]]\nhost = 'r'\nlabels = true\n".to_owned(), 3, "set kind = \"harbor\", or leave out labels"),
         (

@@ -78,7 +78,12 @@ pub(super) async fn require(
                 let keys = keys.iter().map(|key| key.name().to_owned());
                 let all = keys.chain(identities.iter().map(ToString::to_string)).collect::<Vec<_>>().join(" or ");
                 let by_identity = !identities.is_empty();
-                return Err(DeliverError::Unsigned { image: format!("{name}@{digest}"), keys: all, found, by_identity });
+                return Err(DeliverError::Unsigned {
+                    image: format!("{name}@{digest}"),
+                    keys: all,
+                    found,
+                    by_identity,
+                });
             }
         }
     }

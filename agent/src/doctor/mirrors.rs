@@ -13,7 +13,8 @@ use crate::images::one_of_each_registry;
 pub(super) async fn answers(context: Arc<Context>, of: String, mirror: Mirror) -> Found {
     let images = context.images();
     let known = one_of_each_registry(&context.config()).into_iter().find(|image| image.registry() == of);
-    let meanwhile = |found: Found| Found { message: format!("{}; {of} itself is asked meanwhile", found.message), ..found };
+    let meanwhile =
+        |found: Found| Found { message: format!("{}; {of} itself is asked meanwhile", found.message), ..found };
     let asked = match known.and_then(|image| mirror.of(&image)) {
         None => images.registries.answers(mirror.registry()).await,
         Some(image) => match login(&images, &image).await {

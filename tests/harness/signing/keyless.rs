@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use super::arguments::option;
 use super::form::{BUNDLE, Layer, envelope};
-use super::program::option;
 use super::{Key, form};
 
 /// The certificate authority that is there; another address is one that is away.

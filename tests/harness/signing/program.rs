@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::arguments::option;
 use super::form::{BUNDLE, bundle, envelope, payload, simple, statement};
 use super::keyless::{certify, verify};
 use super::{Key, Layer};
@@ -60,11 +61,6 @@ fn note(program: &str, calls: &Path, arguments: &[String]) -> anyhow::Result<()>
 
 fn say(text: &str) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(text.as_bytes())?)
-}
-
-pub(super) fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
-    let at = arguments.iter().position(|one| one == name)?;
-    arguments.get(at + 1).map(String::as_str)
 }
 
 fn syft(arguments: &[String]) -> anyhow::Result<()> {

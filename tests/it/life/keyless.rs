@@ -189,7 +189,10 @@ async fn a_tag_of_others_is_held_until_the_required_identity_signed_it() {
             "found a signature whose certificate is not of the trusted root",
             Some((Certified::new("https://elsewhere.example", OWN, ISSUER, true), sign)),
         ),
-        ("found a signature by someone@example.com", Some((Certified::new(FULCIO, "someone@example.com", ISSUER, true), sign))),
+        (
+            "found a signature by someone@example.com",
+            Some((Certified::new(FULCIO, "someone@example.com", ISSUER, true), sign)),
+        ),
     ];
     let attach = |digest: &str, certified: &Certified, kind: &str| {
         let artifact_type = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -232,9 +235,13 @@ async fn what_keeps_an_identity_from_signing_is_told_in_plain_words() {
         (format!("cannot use the identity token {}: it expired at 2", file("token")), renews, &|| {
             write(&world, "token", &identity_token(OWN, ISSUER, -60));
         }),
-        (format!("cannot use the identity token {}: it does not hold an identity token", file("token")), renews, &|| {
-            write(&world, "token", "glpat-4711-0815");
-        }),
+        (
+            format!("cannot use the identity token {}: it does not hold an identity token", file("token")),
+            renews,
+            &|| {
+                write(&world, "token", "glpat-4711-0815");
+            },
+        ),
         (format!("cannot use the identity token {}: No such file", file("token")), renews, &|| {
             std::fs::remove_file(world.path("token")).unwrap();
         }),

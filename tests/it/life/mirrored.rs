@@ -27,7 +27,8 @@ fn head(world: &World, mirror: &Registry, tags: bool) -> String {
     let at = mirror.address();
     let own = "password_file = \"registry-password\"\n";
     let mirrored = format!("{own}mirrors = [{{ address = \"{at}/hub\", tags = {tags} }}]\n");
-    let login = format!("\n[[registry]]\nhost = \"{at}\"\nusername = \"{}\"\npassword_file = \"mirror-password\"\n", LOGIN.0);
+    let login =
+        format!("\n[[registry]]\nhost = \"{at}\"\nusername = \"{}\"\npassword_file = \"mirror-password\"\n", LOGIN.0);
     world.config_head("a test").replace(own, &mirrored) + &login
 }
 
@@ -58,9 +59,9 @@ async fn connection(world: &World, what: &str, is_it: impl Fn(&ConnectionStatus)
     world.wait(what, of).await.unwrap()
 }
 
-/// What was asked of a registry that a mirror may answer.
-fn read(registry: &Registry) -> u64 {
-    [Step::Tags, Step::ManifestHead, Step::ManifestGet, Step::BlobGet].map(|step| registry.count(step)).iter().sum()
+/// What a registry was asked by tag. The manifest is fetched by the cluster as well, which has no mirror.
+fn asked_by_tag(registry: &Registry) -> [u64; 2] {
+    [Step::Tags, Step::ManifestHead].map(|step| registry.count(step))
 }
 
 #[tokio::test]
@@ -71,7 +72,7 @@ async fn a_mirror_that_may_is_asked_for_tags_and_the_registry_where_it_fails() {
     assert_eq!(mirror.publish(&format!("hub/{IMAGE}"), "6.1.0", "the same"), digest);
     world.start_agent().await.unwrap();
     runs(&world, "6.1.0", &digest).await;
-    assert_eq!(read(&world.registry), 0, "{:?}", world.registry.counts());
+    assert_eq!(asked_by_tag(&world.registry), [0, 0], "{:?}", world.registry.counts());
     let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
     let check = checks.into_iter().find(|check| check.name.starts_with("mirror ")).expect("a line of the mirror");
     assert_eq!((check.result, &*check.message), (CheckResult::Good, "answers; asked first for digests and tags"));

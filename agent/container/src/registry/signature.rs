@@ -21,13 +21,8 @@ const KEY_BYTES_MAX: u64 = 64 << 10;
 
 /// What cosign signs with: P-256 by default, the others by `cosign import-key-pair`. With P-384 version 2 signs the SHA-256 of a payload,
 /// and version 3 the SHA-384.
-static ALGORITHMS: [&dyn VerificationAlgorithm; 5] = [
-    &ECDSA_P256_SHA256_ASN1,
-    &ECDSA_P384_SHA384_ASN1,
-    &ECDSA_P384_SHA256_ASN1,
-    &RSA_PKCS1_2048_8192_SHA256,
-    &ED25519,
-];
+static ALGORITHMS: [&dyn VerificationAlgorithm; 5] =
+    [&ECDSA_P256_SHA256_ASN1, &ECDSA_P384_SHA384_ASN1, &ECDSA_P384_SHA256_ASN1, &RSA_PKCS1_2048_8192_SHA256, &ED25519];
 
 /// A public key, by the name of its file.
 #[derive(Debug, Clone)]
@@ -132,7 +127,8 @@ fn ed25519(der: &[u8]) -> Option<&[u8; 32]> {
 /// Whether this is the key's signature of the SHA-512 of a text (RFC 8032, Ed25519ph without a context).
 fn verifies_prehashed(key: &VerifyingKey, text: &[u8], signature: &[u8]) -> bool {
     let signature = Signature::from_slice(signature);
-    signature.is_ok_and(|signature| key.verify_prehashed_strict(Sha512::new_with_prefix(text), None, &signature).is_ok())
+    signature
+        .is_ok_and(|signature| key.verify_prehashed_strict(Sha512::new_with_prefix(text), None, &signature).is_ok())
 }
 
 /// The key that made one of the signatures of a claim.

@@ -110,9 +110,7 @@ impl IdentityToken {
 
 /// The services at these addresses, as cosign wants them told.
 pub fn signing_config(fulcio: &str, timestamp: Option<&str>, rekor: Option<&str>) -> String {
-    let service = |url: &str| {
-        json!([{ "url": url, "majorApiVersion": 1, "validFor": { "start": ALWAYS }, "operator": "quarterdeck" }])
-    };
+    let service = |url: &str| json!([{ "url": url, "majorApiVersion": 1, "validFor": { "start": ALWAYS }, "operator": "quarterdeck" }]);
     let any = json!({ "selector": "ANY" });
     let mut config = json!({ "mediaType": SIGNING_CONFIG_TYPE, "caUrls": service(fulcio) });
     if let Some(timestamp) = timestamp {
@@ -142,7 +140,8 @@ pub fn found_instead(said: &str, wanted: Wanted) -> Option<String> {
         Wanted::Signature => "no signature was found".to_owned(),
         Wanted::Sbom(_) | Wanted::Provenance => "no signed statement was found".to_owned(),
     };
-    let is_none = ["no signatures found", "none of the attestations matched", "no matching attestations: no attestations"];
+    let is_none =
+        ["no signatures found", "none of the attestations matched", "no matching attestations: no attestations"];
     if is_none.iter().any(|words| said.contains(words)) {
         return Some(none());
     }

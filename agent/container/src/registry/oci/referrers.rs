@@ -28,11 +28,7 @@ struct Page {
 
 impl Registries {
     /// What refers to the image with this digest, as far as is looked at.
-    pub(super) async fn referrers(
-        &self,
-        call: &mut Call,
-        digest: &str,
-    ) -> Result<Vec<ImageIndexEntry>, RegistryError> {
+    pub(super) async fn referrers(&self, call: &mut Call, digest: &str) -> Result<Vec<ImageIndexEntry>, RegistryError> {
         let path = format!("referrers/{digest}");
         let mut first = call.within(call.page(&call.url(&path))).await;
         if first.as_ref().is_err_and(is_refused) && self.is_answered(call, &path).await? {
@@ -54,16 +50,14 @@ impl Registries {
     }
 
     /// The list that clients keep where the registry keeps none (OCI distribution specification, "Referrers Tag Schema").
-    async fn under_referrers_tag(
-        &self,
-        call: &mut Call,
-        digest: &str,
-    ) -> Result<Vec<ImageIndexEntry>, RegistryError> {
+    async fn under_referrers_tag(&self, call: &mut Call, digest: &str) -> Result<Vec<ImageIndexEntry>, RegistryError> {
         let (registry, repository) = (call.registry.clone(), call.reference.repository().to_owned());
         let reference = Reference::with_tag(registry, repository, digest.replace(':', "-"));
         match self.ask_manifest(call, &reference, &[OCI_IMAGE_INDEX_MEDIA_TYPE]).await? {
             // Something else under that tag is no list.
-            Ok((bytes, _)) => Ok(serde_json::from_slice(&bytes).map_or(Vec::new(), |list: OciImageIndex| list.manifests)),
+            Ok((bytes, _)) => {
+                Ok(serde_json::from_slice(&bytes).map_or(Vec::new(), |list: OciImageIndex| list.manifests))
+            }
             Err(error) if is_missing(&error) => Ok(Vec::new()),
             Err(error) => Err(call.error(error)),
         }
@@ -127,8 +121,11 @@ mod tests {
     fn the_next_page_is_found_at_the_same_server() {
         let of = Url::parse("https://registry.example/v2/ops/shop/referrers/sha256:aa").unwrap();
         for (links, url) in [
-            (&["</v2/ops/shop/referrers/sha256:aa?last=5>; rel=\"next\""][..], Some("/v2/ops/shop/referrers/sha256:aa?last=5")),
-            (&["<sha256:aa?n=5>;rel=next"], Some("/v2/ops/shop/referrers/sha256:aa?n=5")),
+            (
+                &["</v2/ops/shop/referrers/sha256:aa?last=5>; rel=\"next\""][..],
+                Some("/v2/ops/shop/referrers/sha256:aa?last=5"),
+            ),
+            (&["<./sha256:aa?n=5>;rel=next"], Some("/v2/ops/shop/referrers/sha256:aa?n=5")),
             (&["</a>; rel=\"prev\", </b>; rel=\"next\""], Some("/b")),
             (&["</a>; rel=\"first\"", "</b>; REL=\"Next\""], Some("/b")),
             (&["<https://registry.example/c>; rel=\"next\""], Some("/c")),

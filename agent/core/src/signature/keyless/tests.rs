@@ -48,7 +48,10 @@ fn services_are_told_in_the_form_of_cosign() {
     assert_eq!(both["caUrls"][0]["url"], "https://fulcio.example");
     assert_eq!(both["tsaUrls"][0]["url"], "https://tsa.example/api/v1/timestamp");
     assert_eq!(both["rekorTlogUrls"][0]["url"], "https://rekor.example");
-    assert_eq!((&both["tsaConfig"], &both["rekorTlogConfig"]), (&json!({"selector": "ANY"}), &json!({"selector": "ANY"})));
+    assert_eq!(
+        (&both["tsaConfig"], &both["rekorTlogConfig"]),
+        (&json!({"selector": "ANY"}), &json!({"selector": "ANY"}))
+    );
     let one = told(Some("https://tsa.example"), None);
     assert!(one.get("rekorTlogUrls").is_none() && one.get("rekorTlogConfig").is_none());
 }
