@@ -88,8 +88,9 @@ fn an_ed25519_signature_of_the_text_itself_is_verified() {
     let payload = recorded("p256", "payload.json");
     let signed = |text: &[u8]| BASE64_STANDARD.encode(pair.sign(text).as_ref());
     let claim = |signature: &str| of_payload(&payload, signature, Signer::Unknown, DIGEST).unwrap();
-    assert_eq!(verify(vec![Ok(claim(&signed(&payload)))], &[key.clone()]), [Found::By("own.pub".to_owned())]);
-    assert_eq!(verify(vec![Ok(claim(&signed(b"another")))], &[key]), [Found::Other(Signer::Unknown)]);
+    let keys = [key];
+    assert_eq!(verify(vec![Ok(claim(&signed(&payload)))], &keys), [Found::By("own.pub".to_owned())]);
+    assert_eq!(verify(vec![Ok(claim(&signed(b"another")))], &keys), [Found::Other(Signer::Unknown)]);
 }
 
 #[test]
