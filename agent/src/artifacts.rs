@@ -17,11 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quarterdeck_container::manifests::{self, LAYER_BYTES_MAX};
 use quarterdeck_container::registry::credentials::Login;
 use quarterdeck_container::registry::oci::{Listing, Validator};
-use quarterdeck_container::registry::signature::{PublicKey, verify};
+use quarterdeck_container::registry::signature::{PublicKey, is_signed, verify};
 use quarterdeck_core::follow::revision::{Choice, WantedTag};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::oci_artifact::{Description, Index, Kept};
-use quarterdeck_core::signature::{Wanted, judge};
+use quarterdeck_core::signature::{Claim, Unfit, Wanted, judge};
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::{CommitId, GitError, RefSnapshot, Target};
 use quarterdeck_shared::application::{ArtifactFollow, ArtifactSpec};
@@ -175,7 +175,7 @@ impl ArtifactSource {
         let (images, login) = self.who().await?;
         let (tag, digest) = self.wanted(&images, login.as_ref()).await?;
         let image = self.image.with_digest(&digest)?;
-        if images.registries.digest(&image, login.as_ref()).await?.is_none() {
+        if images.registries.find_digest(&image, login.as_ref()).await?.is_none() {
             return Err(ArtifactError::Missing { artifact: image.to_string() });
         }
         let tag = tag.map(|tag| format!("{tag} is ")).unwrap_or_default();
@@ -190,7 +190,7 @@ impl ArtifactSource {
             ArtifactFollow::Semver(range) => self.newest(images, login, range).await?,
         };
         let tagged = self.image.with_tag(&tag)?;
-        match images.registries.digest(&tagged, login).await? {
+        match images.registries.find_digest(&tagged, login).await? {
             Some(digest) => Ok((Some(tag), digest)),
             None => Err(ArtifactError::Missing { artifact: tagged.to_string() }),
         }
@@ -241,7 +241,8 @@ impl ArtifactSource {
         let artifact = || format!("{}@{digest}", self.image.name());
         let keys = self.keys()?;
         if !keys.is_empty() {
-            let claims = images.registries.claims(&image, Wanted::Signature, login).await?;
+            let are_enough = |claims: &[Result<Claim, Unfit>]| is_signed(claims, &keys);
+            let claims = images.registries.find_claims(&image, Wanted::Signature, login, are_enough).await?;
             if let Err(found) = judge(&verify(claims, &keys)) {
                 let keys = keys.iter().map(PublicKey::name).collect::<Vec<_>>().join(" or ");
                 return Err(ArtifactError::Unsigned { artifact: artifact(), keys, found });

@@ -19,6 +19,7 @@ mod helm;
 pub mod locate;
 pub mod places;
 mod pull_secret;
+mod registry;
 mod revision;
 mod scan;
 mod sign;
@@ -42,6 +43,7 @@ use serde::Deserialize;
 
 pub(crate) use self::application::of_buildkit;
 pub use self::engine::{BuilderKind, BuildkitConfig, EngineConfig};
+pub use self::registry::{MirrorOptions, WrittenMirror, mirrors};
 use crate::telemetry::LogFormat;
 use quarterdeck_git::RepositoryConfig;
 use quarterdeck_kubernetes::ClusterConfig;
@@ -265,6 +267,9 @@ pub struct RegistryConfig {
     /// The file of authorities that are trusted for it beside those of the machine.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// Where the same images are asked for first when the agent reads.
+    #[serde(default)]
+    pub mirrors: Vec<WrittenMirror>,
     /// What an environment runs has the label `deployed-ENV` there; of a Harbor alone.
     #[serde(default)]
     pub labels: bool,

@@ -3,6 +3,7 @@
 
 mod daemon;
 mod decryption;
+mod mirrors;
 mod renders;
 mod scanners;
 mod sight;
@@ -59,6 +60,10 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     for image in one_of_each_registry(&context.config()) {
         checks.push(Box::pin(within(format!("registry {}", image.registry()), registry(context.clone(), image))));
+    }
+    for (of, one) in context.images().registries.mirrors().all() {
+        let name = format!("mirror {one} of {of}");
+        checks.push(Box::pin(within(name, mirrors::answers(context.clone(), of.to_owned(), one.clone()))));
     }
     let mut asked = BTreeSet::new();
     for source in context.charts.all() {

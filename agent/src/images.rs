@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::config::{BuilderKind, BuildkitConfig, Config, RegistryConfig, RegistryKind};
+use crate::config::{BuilderKind, BuildkitConfig, Config, RegistryConfig, RegistryKind, mirrors};
 use quarterdeck_container::engine::Builder;
 use quarterdeck_container::engine::buildkit::{BuildkitEngine, Daemon};
 use quarterdeck_container::engine::docker::{BuilderChoice, DockerEngine, Environment, Limits};
 use quarterdeck_container::registry::credentials::{CredentialError, Login, Search, Sources};
-use quarterdeck_container::registry::oci::Registries;
+use quarterdeck_container::registry::oci::{Mirrors, Registries};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_shared::error::{Hint, chain};
 use quarterdeck_system::secret::{self, Place, SecretError};
@@ -67,7 +67,11 @@ impl Images {
         let insecure =
             config.registry.iter().filter(|registry| registry.insecure).map(|registry| registry.host.clone());
         let authorities = config.registry.iter().filter_map(|one| Some((one.host.clone(), one.ca_file.clone()?)));
-        let registries = Arc::new(Registries::new(insecure).trusting(authorities.collect()));
+        let logins =
+            config.registry.iter().filter_map(|one| Some((one.host.clone(), (one.username.clone()?, place(one)?))));
+        let mirrors = Mirrors::new(mirrors(&config.registry), logins.collect());
+        let registries = Registries::new(insecure).trusting(authorities.collect()).with_mirrors(mirrors);
+        let registries = Arc::new(registries);
         let engine: Box<dyn Builder> = match &config.engine.buildkit {
             None => Box::new(containers.clone()),
             Some(daemon) => Box::new(BuildkitEngine {
@@ -146,9 +150,13 @@ fn named(daemon: &BuildkitConfig) -> Daemon {
     Daemon { address, ca_file, cert_file, key_file }
 }
 
+/// Where the configuration says that the password is.
+fn place(registry: &RegistryConfig) -> Option<Place> {
+    Place::named(registry.password_env.as_deref(), registry.password_file.as_deref())
+}
+
 fn password(registry: &RegistryConfig) -> Result<Option<SecretString>, LoginError> {
-    let named = Place::named(registry.password_env.as_deref(), registry.password_file.as_deref());
-    let Some(place) = named else { return Ok(None) };
+    let Some(place) = place(registry) else { return Ok(None) };
     let password = secret::read(&place);
     password.map(Some).map_err(|source| LoginError::Password { host: registry.host.clone(), source })
 }

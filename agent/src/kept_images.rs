@@ -73,7 +73,7 @@ async fn state(images: &Images, name: &str) -> Result<ImageState, Failure> {
     let image = ImageRef::parse(name).map_err(|error| Failure::from(error.to_string()))?;
     let login = images.login(&image).await.map_err(|error| Failure::of(&error))?;
     let told = |error: RegistryError| Failure::text(chain(&error));
-    if images.registries.digest(&image, login.as_ref()).await.map_err(told)?.is_some() {
+    if images.registries.find_digest(&image, login.as_ref()).await.map_err(told)?.is_some() {
         return Ok(ImageState::Present);
     }
     // A proxy without a registry behind it, and a host that is another one now, answer 404 to whatever is asked.

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use quarterdeck_container::registry::signature::{PublicKey, signer};
+use quarterdeck_container::registry::signature::{PublicKey, is_signed, signer};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::sbom;
 use quarterdeck_core::signature::{Claim, Found, Unfit, Wanted, judge};
-use quarterdeck_shared::application::{ApplicationName, SbomFormat};
+use quarterdeck_shared::application::{ApplicationName, RequiredSigner, SbomFormat};
 use quarterdeck_shared::artifact::Image;
 use quarterdeck_shared::error::{Failure, chain};
 use quarterdeck_shared::protocol::{PACKAGES_MAX, Package, PackagesAnswer};
@@ -64,7 +64,11 @@ async fn of_image(context: &Context, of: &ApplicationName, image: &Image) -> Res
     let login = images.login(&name).await.map_err(|error| told(Failure::of(&error)))?;
     let _place = READING.acquire().await;
     for format in [SbomFormat::Spdx, SbomFormat::Cyclonedx] {
-        let claims = images.registries.claims(&name, Wanted::Sbom(format), login.as_ref()).await;
+        let are_enough = |claims: &[Result<Claim, Unfit>]| match keys.is_empty() {
+            true => claims.iter().any(Result::is_ok),
+            false => is_signed(claims, &keys),
+        };
+        let claims = images.registries.find_claims(&name, Wanted::Sbom(format), login.as_ref(), are_enough).await;
         let claims = claims.map_err(|error| told(Failure::of(&error)))?;
         if claims.is_empty() {
             continue;
@@ -87,7 +91,7 @@ async fn of_image(context: &Context, of: &ApplicationName, image: &Image) -> Res
 fn required(context: &Context, of: &ApplicationName) -> Result<Vec<PublicKey>, String> {
     let Some(application) = context.application(of) else { return Ok(Vec::new()) };
     let files = application.spec.environments.iter().flat_map(|environment| &environment.promote.require_signature);
-    files.map(|file| PublicKey::read(file).map_err(|error| chain(&error))).collect()
+    files.filter_map(RequiredSigner::key).map(|file| PublicKey::read(file).map_err(|error| chain(&error))).collect()
 }
 
 /// The first list that one of the keys signed, and which; the first of all where no key is required.

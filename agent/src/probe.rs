@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::forge::Forge;
 use crate::images::{Images, one_of_each_registry};
 use quarterdeck_container::engine::EngineInfo;
+use quarterdeck_core::registry_mirror::Mirror;
 
 /// The engine's name where the configuration does not say which: it is found as the `docker` program finds it.
 const FOUND: &str = "default";
@@ -51,11 +52,14 @@ pub fn unanswered(patience: Duration) -> Failure {
     Failure { message: format!("no answer within {} s", patience.as_secs()), hint }
 }
 
-/// The engine, and each registry that an image goes to, once; nothing where nothing is built.
+/// The engine, each registry that an image goes to, once, and each mirror; nothing where nothing is built and mirrored.
 pub fn of_images(config: &Config, images: &Arc<Images>) -> Vec<Probe> {
     let builds = config.applications.iter().any(|application| application.delivery.is_some());
     let engine = builds.then(|| engine(config, images));
-    engine.into_iter().chain(one_of_each_registry(config).iter().map(|one| registry(one.registry(), images))).collect()
+    let registries = one_of_each_registry(config);
+    let registries = registries.iter().map(|one| registry(one.registry(), images));
+    let mirrors = images.registries.mirrors().all().map(|(of, one)| mirror(of, one, images));
+    engine.into_iter().chain(registries).chain(mirrors).collect()
 }
 
 /// Each forge that is told what became of its commits.
@@ -104,6 +108,22 @@ fn registry(host: &str, images: &Arc<Images>) -> Probe {
     Probe { to: ConnectionKind::Registry, name: host.to_owned(), answer: Box::pin(answers) }
 }
 
+/// The mirror of a registry: one that refuses what it is asked is as good as away.
+fn mirror(of: &str, mirror: &Mirror, images: &Arc<Images>) -> Probe {
+    let name = format!("{mirror}, a mirror of {of}");
+    let (images, mirror, of) = (images.clone(), mirror.clone(), of.to_owned());
+    let answers = async move {
+        let meanwhile = format!("{of} itself is asked meanwhile; see `mirrors` under [[registry]]");
+        let told = |failure: Failure| Failure { hint: meanwhile.clone(), ..failure };
+        images.registries.answers(mirror.registry()).await.map_err(|error| told(Failure::of(&error)))?;
+        match images.registries.mirrors().trouble(&mirror) {
+            Some(trouble) => Err(told(Failure::text(trouble))),
+            None => Ok(Answer::default()),
+        }
+    };
+    Probe { to: ConnectionKind::Registry, name, answer: Box::pin(answers) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +150,11 @@ mod tests {
             (
                 text(&build("registry.example/a")) + &other("library/b"),
                 vec!["engine default", "registry registry.example", "registry docker.io"],
+            ),
+            (
+                text("")
+                    + "[[registry]]\nhost = 'docker.io'\nmirrors = ['m.example/hub', { address = 'n.example', tags = true }]\n",
+                vec!["registry m.example/hub, a mirror of docker.io", "registry n.example, a mirror of docker.io"],
             ),
         ] {
             let config =

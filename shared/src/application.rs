@@ -22,7 +22,7 @@ pub use self::environment::{
 };
 pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::scan::{ScanException, ScanSpec, Scanner, Severity};
-pub use self::sign::{SbomFormat, SignSpec};
+pub use self::sign::{KeylessSpec, RequiredSigner, SbomFormat, SignBy, SignSpec, SignerIdentity};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};
 pub use self::value::ValueFrom;
 

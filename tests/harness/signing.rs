@@ -1,11 +1,15 @@
 //! Stands in for the programs `cosign` and `syft`: real signatures by real keys, in the forms that cosign 2 and cosign 3 write,
 //! pushed with the login of the `DOCKER_CONFIG` that they are given.
 //!
+//! Without a key it signs for an identity, as cosign 3 does (`keyless`).
+//!
 //! It knows key files of its own (not encrypted, the password is in them), a registry that speaks plain http, and none of
 //! Sigstore's public services: asked for those it fails, as the real programs do without a network. The real tier has the
 //! real ones.
 
+mod arguments;
 mod form;
+mod keyless;
 mod program;
 
 use std::ffi::OsString;
@@ -20,6 +24,7 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
 pub use form::{Layer, bundle, envelope, payload, simple, statement};
+pub use keyless::{Certified, FULCIO, ISSUER, identity_token, trusted_root};
 pub use program::{Call, run};
 
 /// A key pair, ECDSA P-256.

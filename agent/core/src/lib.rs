@@ -11,6 +11,7 @@
 //! ```
 //! - [`git`], [`tree`]: the words of git, and the files of a commit as all that read them see them.
 //! - [`image_ref`], [`junit`], [`yaml`]: names of images, what tests came to, and YAML that keeps its places.
+//! - [`registry_mirror`]: where the images of a registry are asked for first.
 //! - [`trigger`], [`queue`], [`run`], [`promote`], [`dockerignore`]: a tag becomes an image, an image a commit.
 //! - [`admission`]: whether a tag may trigger: who signed it, and whether its forge protects it.
 //! - [`provenance`]: how an image was built, as others read it.
@@ -60,6 +61,7 @@ pub mod own_repository;
 pub mod promote;
 pub mod provenance;
 pub mod queue;
+pub mod registry_mirror;
 pub mod run;
 pub mod sbom;
 pub mod scan;

@@ -7,6 +7,8 @@
 //!
 //! Nothing here is verified: whoever has a [`Claim`] asks a key. What is known then is judged by [`judge`].
 
+pub mod keyless;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use quarterdeck_shared::application::SbomFormat;

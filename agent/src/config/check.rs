@@ -95,6 +95,9 @@ fn check_lists(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
                 say("registry", index, option, message);
             }
         }
+        for problem in super::registry::problems(registry) {
+            say("registry", index, "mirrors", problem);
+        }
         if registry.insecure && registry.ca_file.is_some() {
             let message = "plain http shows no certificate: leave out ca_file or insecure".to_owned();
             say("registry", index, "ca_file", message);

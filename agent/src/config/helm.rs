@@ -127,7 +127,7 @@ impl WrittenChart {
 }
 
 /// Whether an address is of plain http to another machine.
-fn is_plain(address: &str) -> bool {
+pub(super) fn is_plain(address: &str) -> bool {
     let host = address.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
     let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
     name.is_some_and(|name| !matches!(name, "localhost" | "127.0.0.1" | "[::1]"))

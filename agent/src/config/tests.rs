@@ -1,6 +1,8 @@
 //! The configuration held against its example, and bad ones against their messages.
 
-use quarterdeck_shared::application::{PromotePolicy, Ssh, SshKey, TestRun, TestSpec, ValueFrom};
+use quarterdeck_shared::application::{
+    PromotePolicy, RequiredSigner, SignerIdentity, Ssh, SshKey, TestRun, TestSpec, ValueFrom,
+};
 
 use super::*;
 
@@ -139,6 +141,7 @@ fn every_option_stands_in_the_example() {
         "[application.scan]",
         "[application.scan]\nby = 'trivy'\n[[application.scan.exception]]",
         "[application.sign]",
+        "[application.sign.keyless]",
         "[[application.environment]]",
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
@@ -175,7 +178,8 @@ fn relative_paths_begin_at_the_folder_of_the_configuration() {
         + "[[application]]\nname = 'a'\n[application.code]\nrepository = '/x'\n[[application.image]]\nname = 'r/a'\n\
            args = { KEY = { file = 'key' } }\nssh = { key_file = 'deploy-key' }\nsecrets = { npmrc = { file = 'npmrc' } }\n\
            [application.sign]\nkey = 'cosign.key'\npassword = { file = 'password' }\n[[application.environment]]\nname = 'prod'\n\
-           repository = '/d'\nnamespace = 'a'\npromote.require_signature = ['a.pub', '/b.pub']\n";
+           repository = '/d'\nnamespace = 'a'\npromote.require_signature = ['a.pub', '/b.pub', \
+           { identity = 'ci@example', issuer = 'https://i.example', trusted_root = 'root.json' }]\n";
     let config = Config::parse(Path::new("/etc/qd/config.toml"), &text).unwrap();
     assert_eq!(config.registry[0].password_file.as_deref(), Some(Path::new("/etc/qd/secret")));
     assert_eq!(config.cluster[0].kubeconfig.as_deref(), Some(Path::new("/k")));
@@ -184,9 +188,16 @@ fn relative_paths_begin_at_the_folder_of_the_configuration() {
     let file = |file: &str| ValueFrom::File { file: file.to_owned() };
     assert_eq!((&image.args["KEY"], &image.secrets["npmrc"]), (&file("/etc/qd/key"), &file("/etc/qd/npmrc")));
     let sign = config.applications[0].delivery.as_ref().unwrap().sign.as_ref().unwrap();
-    assert_eq!((&*sign.key, &sign.password), (Path::new("/etc/qd/cosign.key"), &Some(file("/etc/qd/password"))));
+    let key = sign.key.as_deref();
+    assert_eq!((key, &sign.password), (Some(Path::new("/etc/qd/cosign.key")), &Some(file("/etc/qd/password"))));
     let required = &config.applications[0].environments[0].promote.require_signature;
-    assert_eq!(required[..], [Path::new("/etc/qd/a.pub"), Path::new("/b.pub")]);
+    let key = |file: &str| RequiredSigner::Key(file.into());
+    let signer = SignerIdentity {
+        identity: "ci@example".to_owned(),
+        issuer: "https://i.example".to_owned(),
+        trusted_root: "/etc/qd/root.json".into(),
+    };
+    assert_eq!(required[..], [key("/etc/qd/a.pub"), key("/b.pub"), RequiredSigner::Identity(signer)]);
 }
 
 #[test]
@@ -263,6 +274,14 @@ fn a_file_without_authorities_is_missed_by_a_check_and_not_by_a_start() {
         let [problem] = &problems[..] else { panic!("{problems:#?}") };
         assert!(problem.line == 3 && problem.message.contains(why), "{problem}");
     }
+}
+
+/// Signs for an identity, with these options more.
+fn keyless(more: &str) -> String {
+    format!(
+        "[application.sign.keyless]\nidentity = 'ci@example'\nissuer = 'https://i.example'\ntrusted_root = 'root.json'\n\
+         identity_token_file = 'token'\n{more}\n"
+    )
 }
 
 #[test]
@@ -651,7 +670,46 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             7,
             "has tests and no image to test",
         ),
-        (format!("{built}[application.sign]\nsbom = 'spdx'\n"), 11, "missing field `key`"),
+        (format!("{built}[application.sign]\nsbom = 'spdx'\n"), 11, "or sign for an identity with"),
+        (
+            format!(
+                "{built}[application.sign]\nkey = 'a'\n{}",
+                keyless("fulcio_url = 'https://f'\nrekor_url = 'https://r'")
+            ),
+            12,
+            "leave out key or keyless",
+        ),
+        (
+            format!("{built}[application.sign]\npassword = {{ env = 'P' }}\n{}", keyless("signing_config = 's'")),
+            12,
+            "there is none to open",
+        ),
+        (format!("{built}{}", keyless("")), 15, "write fulcio_url, or signing_config"),
+        (format!("{built}{}", keyless("fulcio_url = 'https://f'")), 16, "write timestamp_url or rekor_url"),
+        (
+            format!("{built}{}", keyless("fulcio_url = 'http://f.example'\nrekor_url = 'https://r'")),
+            16,
+            "would go over plain http",
+        ),
+        (format!("{built}{}", keyless("fulcio_url = 'f.example'\nrekor_url = 'https://r'")), 16, "is not an address"),
+        (
+            format!("{built}{}", keyless("signing_config = 's'\nrekor_url = 'https://r'")),
+            17,
+            "names the services already",
+        ),
+        (format!("{built}{}", keyless("signing_config = 's'").replace("ci@example", "")), 12, "write who signs"),
+        (
+            format!(
+                "{application}promote = {{ require_signature = [{{ identity = '', issuer = 'i', trusted_root = 'r' }}] }}\n"
+            ),
+            7,
+            "is anybody: write identity and issuer",
+        ),
+        (
+            format!("{application}promote = {{ require_signature = [{{ identity = 'a', issuer = 'i' }}] }}\n"),
+            7,
+            "write the file of a public key, or { identity",
+        ),
         (format!("{built}[application.sign]\nkey = 'a'\nsbom = 'swid'\n"), 13, "expected `spdx` or `cyclonedx`"),
         (format!("{built}[application.sign]\nkey = ''\n"), 12, "a private key is required"),
         (
@@ -678,6 +736,29 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "one place",
         ),
         ("[[registry]]\nhost = 'r'\ninsecure = true\nca_file = 'a'\n".to_owned(), 4, "leave out ca_file or insecure"),
+        (
+            "[[registry]]\nhost = 'r'\nmirrors = ['https://m.example/hub']\n".to_owned(),
+            3,
+            "write it as images are named",
+        ),
+        (
+            "[[registry]]\nhost = 'r'\nmirrors = [{ address = 'hub', tags = true }]\n".to_owned(),
+            3,
+            "does not begin with a host",
+        ),
+        ("[[registry]]\nhost = 'r'\nmirrors = ['m.example', { address = 'm.example' }]\n".to_owned(), 3, "named twice"),
+        ("[[registry]]\nhost = 'r.example'\nmirrors = ['r.example']\n".to_owned(), 3, "is the registry itself"),
+        (
+            "[[registry]]\nhost = 'r'\nmirrors = ['a.example', 'b.example', 'c.example', 'd.example', 'e.example']\n"
+                .to_owned(),
+            3,
+            "more than 4: name the nearest",
+        ),
+        (
+            "[[registry]]\nhost = 'r'\nmirrors = [7]\n".to_owned(),
+            3,
+            "or { address = \"mirror.example/path\", tags = true }",
+        ),
         ("[[registry]]\nhost = 'r'\nkind = 'quay'\n".to_owned(), 3, "expected `harbor`"),
         ("[[registry]]\nhost = 'r'\nlabels = true\n".to_owned(), 3, "set kind = \"harbor\", or leave out labels"),
         (

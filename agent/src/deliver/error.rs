@@ -131,6 +131,16 @@ pub enum DeliverError {
         keys: String,
         /// What was found instead.
         found: String,
+        /// Whether identities are among them.
+        by_identity: bool,
+    },
+    /// What an identity signed cannot be verified.
+    #[error("cannot verify a signature by {signer}")]
+    Identity {
+        /// Who should have signed.
+        signer: String,
+        /// Why not.
+        source: SignError,
     },
     /// We cannot say who we are to the registry.
     #[error(transparent)]
@@ -269,7 +279,7 @@ impl DeliverError {
             Self::Test(error) => error.is_transient(),
             Self::Scan(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
-            Self::Sign(error) => error.is_transient(),
+            Self::Sign(error) | Self::Identity { source: error, .. } => error.is_transient(),
             Self::Forge(error) => error.passes(),
             Self::NotKept(_) | Self::History(_) | Self::Unread { .. } | Self::Chart { .. } => true,
             _ => false,
@@ -288,7 +298,8 @@ impl DeliverError {
     /// Whether it is about one environment, its manifests and the keys that it requires, and says nothing of the others.
     pub(super) fn is_of_promotion(&self) -> bool {
         let of_signature = || {
-            matches!(self, Self::Unsigned { .. } | Self::Key(_) | Self::Registry(_) | Self::Login(_) | Self::Name(_))
+            let is_of_keys = matches!(self, Self::Unsigned { .. } | Self::Key(_) | Self::Identity { .. });
+            is_of_keys || matches!(self, Self::Registry(_) | Self::Login(_) | Self::Name(_))
         };
         let of_manifests = matches!(
             self,
@@ -317,8 +328,9 @@ impl Hint for DeliverError {
             )
             .into(),
             Self::Registry(error) => error.hint(),
-            Self::Sign(error) => error.hint(),
+            Self::Sign(error) | Self::Identity { source: error, .. } => error.hint(),
             Self::Key(error) => error.hint(),
+            Self::Unsigned { by_identity: true, .. } => "sign it as one of these, or add who signed it to require_signature".into(),
             Self::Unsigned { .. } => {
                 "sign it with one of these keys, or add the public key that signed it to require_signature".into()
             }

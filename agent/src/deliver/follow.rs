@@ -178,7 +178,7 @@ impl Follower {
         }
         let tagged =
             ImageRef::parse(&format!("{}:{tag}", spec.image)).map_err(|error| Failure::from(error.to_string()))?;
-        let digest = images.registries.digest(&tagged, login.as_ref()).await?;
+        let digest = images.registries.find_digest(&tagged, login.as_ref()).await?;
         // A tag that is listed and not there was deleted in between, or is not there yet: the list is asked for again.
         let Some(digest) = digest else { return Ok((None, None)) };
         known.listed = validator.map(|validator| (validator, Some(tag.clone())));

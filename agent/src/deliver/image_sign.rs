@@ -1,13 +1,15 @@
-//! The stage after push: what was pushed is signed by the key of the application, and the list of what is in it is attached.
+//! The stage after push: what was pushed is signed by the key or the identity of the application, and the list of what is in it is
+//! attached.
 //!
-//! The registry is asked first: what the key signed already is not signed again, by whichever run. `cosign` signs and `syft`
-//! lists; what they wrote is then verified here, as a promotion will.
+//! The registry is asked first: what is signed already is not signed again, by whichever run. `cosign` signs and `syft`
+//! lists; what they wrote is then verified, as a promotion will.
 
+use jiff::Timestamp;
 use quarterdeck_container::registry::signature::PublicKey;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::provenance;
 use quarterdeck_core::signature::Wanted;
-use quarterdeck_shared::application::{SignSpec, ValueFrom};
+use quarterdeck_shared::application::{SignBy, SignSpec, SignerIdentity, ValueFrom};
 use quarterdeck_shared::artifact::{Artifact, Image};
 use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_system::secret::{self, Place};
@@ -17,7 +19,7 @@ use super::DeliverError;
 use super::execution::{Execution, Outcome, Step};
 use super::signature::signers;
 use crate::context::{Codebase, Context};
-use crate::signing::{SignError, Workplace, short};
+use crate::signing::{self, SignError, Workplace, short};
 
 /// What was pushed is signed.
 pub(super) struct Sign<'a> {
@@ -25,6 +27,14 @@ pub(super) struct Sign<'a> {
     pub(super) code: &'a Codebase,
     pub(super) spec: &'a SignSpec,
     pub(super) pushed: &'a Artifact,
+}
+
+/// How it is known that what was signed is ours.
+enum Proof {
+    /// Our key made it.
+    Key([PublicKey; 1]),
+    /// It says so with a certificate.
+    Identity(SignerIdentity),
 }
 
 impl Step<()> for Sign<'_> {
@@ -40,10 +50,14 @@ impl Step<()> for Sign<'_> {
         let provenance = self.spec.provenance.then(|| "its provenance".to_owned());
         let attached: Vec<String> = sbom.into_iter().chain(provenance).collect();
         let with = if attached.is_empty() { String::new() } else { format!(", with {}", attached.join(" and ")) };
-        let (images, key) = (signed.join(", "), short(&self.spec.key));
+        let images = signed.join(", ");
+        let by = match self.spec.by() {
+            SignBy::Key(key) => short(key),
+            SignBy::Keyless(spec) => spec.signer().to_string(),
+        };
         Ok(match is_new {
-            true => Outcome::Done((), format!("{images} signed by {key}{with}")),
-            false => Outcome::Skipped((), format!("{images} signed by {key} before{with}")),
+            true => Outcome::Done((), format!("{images} signed by {by}{with}")),
+            false => Outcome::Skipped((), format!("{images} signed by {by} before{with}")),
         })
     }
 }
@@ -62,32 +76,61 @@ impl Sign<'_> {
         let (login, notes) = images.search(&name).await?;
         notes.iter().for_each(|note| execution.say(note));
         let is_plain = images.registries.is_plain(name.registry());
-        let at = Workplace::open(self.context.scratch(), self.spec, &name, login.as_ref(), password, is_plain)?;
-        let keys = [at.public_key().await?];
+        let at = Workplace::open(self.context.scratch(), &name, login.as_ref(), password, is_plain)?;
+        let by = self.spec.by();
+        let proof = match by {
+            SignBy::Key(file) => Proof::Key([at.public_key(file).await?]),
+            SignBy::Keyless(spec) => Proof::Identity(spec.signer()),
+        };
         let mut is_new = false;
-        if signers(self.context, &name, Wanted::Signature, &keys).await?.is_err() {
+        if self.proven(&at, &name, Wanted::Signature, &proof).await?.is_err() {
             is_new = true;
+            self.may_sign()?;
             execution.say(&format!("signing {name}"));
-            at.sign().await?;
-            self.is_there(&name, Wanted::Signature, &keys).await?;
+            at.sign(by).await?;
+            self.is_there(&at, &name, Wanted::Signature, &proof).await?;
         }
         if let Some(format) = self.spec.sbom
-            && signers(self.context, &name, Wanted::Sbom(format), &keys).await?.is_err()
+            && self.proven(&at, &name, Wanted::Sbom(format), &proof).await?.is_err()
         {
             is_new = true;
+            self.may_sign()?;
             execution.say(&format!("listing what is in {name}"));
             let list = at.list(format).await?;
-            at.attest(&list, Wanted::Sbom(format)).await?;
-            self.is_there(&name, Wanted::Sbom(format), &keys).await?;
+            at.attest(&list, Wanted::Sbom(format), by).await?;
+            self.is_there(&at, &name, Wanted::Sbom(format), &proof).await?;
         }
-        if self.spec.provenance && signers(self.context, &name, Wanted::Provenance, &keys).await?.is_err() {
+        if self.spec.provenance && self.proven(&at, &name, Wanted::Provenance, &proof).await?.is_err() {
             is_new = true;
+            self.may_sign()?;
             execution.say(&format!("saying how {name} was built"));
             let statement = at.write("provenance.json", &self.provenance(&execution.run, image)?)?;
-            at.attest(&statement, Wanted::Provenance).await?;
-            self.is_there(&name, Wanted::Provenance, &keys).await?;
+            at.attest(&statement, Wanted::Provenance, by).await?;
+            self.is_there(&at, &name, Wanted::Provenance, &proof).await?;
         }
         Ok(is_new)
+    }
+
+    /// Whether the registry has what is wanted; what it has instead, where not.
+    async fn proven(
+        &self,
+        at: &Workplace<'_>,
+        name: &ImageRef,
+        wanted: Wanted,
+        proof: &Proof,
+    ) -> Result<Result<(), String>, DeliverError> {
+        match proof {
+            Proof::Key(keys) => Ok(signers(self.context, name, wanted, keys).await?.map(drop)),
+            Proof::Identity(signer) => Ok(at.verified(signer, wanted).await?),
+        }
+    }
+
+    /// A token that is good for a moment more: it is told here that one is not, before a certificate authority refuses it.
+    fn may_sign(&self) -> Result<(), DeliverError> {
+        match self.spec.by() {
+            SignBy::Key(_) => Ok(()),
+            SignBy::Keyless(spec) => Ok(signing::token(spec, Timestamp::now()).map(drop)?),
+        }
     }
 
     /// How an image was built.
@@ -99,9 +142,15 @@ impl Sign<'_> {
     }
 
     /// Makes sure that the registry has now what was written.
-    async fn is_there(&self, name: &ImageRef, wanted: Wanted, keys: &[PublicKey]) -> Result<(), DeliverError> {
-        match signers(self.context, name, wanted, keys).await? {
-            Ok(_) => Ok(()),
+    async fn is_there(
+        &self,
+        at: &Workplace<'_>,
+        name: &ImageRef,
+        wanted: Wanted,
+        proof: &Proof,
+    ) -> Result<(), DeliverError> {
+        match self.proven(at, name, wanted, proof).await? {
+            Ok(()) => Ok(()),
             Err(found) => Err(SignError::NotThere { image: name.to_string(), found }.into()),
         }
     }
@@ -114,7 +163,7 @@ impl Sign<'_> {
             Some(ValueFrom::Environment { env }) => Place::variable(env),
             Some(ValueFrom::File { file }) => Place::file(file),
         };
-        let name = short(&self.spec.key);
+        let name = self.spec.key.as_deref().map(short).unwrap_or_default();
         secret::read(&place).map_err(|source| DeliverError::Value { what: "the password of", name, source })
     }
 }

@@ -32,6 +32,33 @@ pub enum SignError {
     /// The public half of the key cannot be used.
     #[error("the key cannot be used")]
     Public(#[from] KeyError),
+    /// The program signs for no identity in the way that is asked for.
+    #[error("signing without a key requires cosign 3, and an older one is in PATH of the agent")]
+    TooOld,
+    /// There is no identity token of any use.
+    #[error("cannot use the identity token {}: {why}", .path.display())]
+    Token {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// There is no trusted root of any use.
+    #[error("cannot use the trusted root {}: {why}", .path.display())]
+    TrustedRoot {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The certificate authority refused the token.
+    #[error("the certificate authority made no certificate for the identity token: {said}")]
+    NoCertificate {
+        /// Who should have made the token.
+        issuer: String,
+        /// Its words.
+        said: String,
+    },
     /// A folder for its files cannot be made.
     #[error("cannot write to {}", .path.display())]
     Write {
@@ -89,7 +116,20 @@ impl SignError {
 impl Hint for SignError {
     fn hint(&self) -> Cow<'_, str> {
         match self {
-            Self::Missing(ProgramKind::Cosign) => "install cosign 2 or 3, or leave out [application.sign]".into(),
+            Self::Missing(ProgramKind::Cosign) => {
+                "install cosign 2 or 3 (3 for identities), or leave out [application.sign] and identities in require_signature".into()
+            }
+            Self::TooOld => "install cosign 3, or sign with a key".into(),
+            Self::Token { .. } => {
+                "check identity_token_file in [application.sign.keyless], and that whoever writes the file renews it".into()
+            }
+            Self::TrustedRoot { .. } => {
+                "write one with `cosign trusted-root create`, from the certificates of Fulcio and of the timestamp authority".into()
+            }
+            Self::NoCertificate { issuer, .. } => format!(
+                "see that Fulcio knows the issuer {issuer} and reaches it, and that the token is for the audience that Fulcio wants (sigstore)"
+            )
+            .into(),
             Self::Missing(ProgramKind::Syft) => "install syft 1, or leave out sbom in [application.sign]".into(),
             Self::Key { .. } => "check key in [application.sign] and the permissions of the file".into(),
             Self::NotAKey(_) => "write one with `cosign generate-key-pair`, and name it in [application.sign]".into(),

@@ -1,8 +1,9 @@
 //! `cosign` and `syft`: how they are asked, and what is kept from them.
 //!
 //! Each image has a folder of its own, for this user alone, with the one login that is needed in Docker's form; it goes with
-//! the stage. The password of the key goes by the environment. Neither is an argument, which all users of a machine see.
-//! Nothing goes to Sigstore's public services: what a private registry holds is nobody else's business.
+//! the stage. The password of the key goes by the environment, an identity token by its file. None is an argument, which all users
+//! of a machine see. Nothing goes to Sigstore's public services, unless the configuration names them: what a private registry holds is
+//! nobody else's business.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,11 +16,13 @@ use quarterdeck_container::registry::signature::PublicKey;
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::output::Mask;
 use quarterdeck_core::signature::Wanted;
-use quarterdeck_shared::application::{SbomFormat, SignSpec};
+use quarterdeck_core::signature::keyless::{TrustedRoot, found_instead, speaks_of};
+use quarterdeck_shared::application::{SbomFormat, SignBy, SignerIdentity};
 use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::{SignError, short};
+use super::keyless;
 use super::kind::ProgramKind;
 
 /// A key, or the help of a program: nothing that goes over a network.
@@ -27,6 +30,9 @@ const HERE: Limits = Limits { time: Duration::from_secs(30), output_bytes: 1 << 
 
 /// A signature is some hundred bytes; what takes longer waits for a registry.
 const SIGNS: Limits = Limits { time: Duration::from_secs(120), output_bytes: 1 << 20 };
+
+/// Statements that a program prints: a list of what is in an image has up to 64 MiB, and there may be two.
+const STATEMENTS_BYTES_MAX: u64 = 128 << 20;
 
 /// `syft` reads the whole image, and a list of it is uploaded: as long as a slow line needs for some GiB.
 const LISTS: Limits = Limits { time: Duration::from_secs(1_800), output_bytes: 1 << 20 };
@@ -60,7 +66,6 @@ pub async fn version(kind: ProgramKind) -> Result<String, SignError> {
 /// Where one image is signed.
 pub struct Workplace<'a> {
     folder: tempfile::TempDir,
-    spec: &'a SignSpec,
     image: &'a ImageRef,
     password: &'a SecretString,
     mask: Mask,
@@ -72,7 +77,6 @@ impl<'a> Workplace<'a> {
     /// With the login for the image's registry.
     pub fn open(
         scratch: PathBuf,
-        spec: &'a SignSpec,
         image: &'a ImageRef,
         login: Option<&Login>,
         password: &'a SecretString,
@@ -84,30 +88,60 @@ impl<'a> Workplace<'a> {
         let config = for_program(image, login);
         std::fs::write(folder.path().join("config.json"), config.expose_secret()).map_err(write)?;
         let mask = Mask::new(login.map(Login::secret).into_iter().chain([password]));
-        Ok(Self { folder, spec, image, password, mask, with_login: login.is_some(), is_plain })
+        Ok(Self { folder, image, password, mask, with_login: login.is_some(), is_plain })
     }
 
     /// The public half of the key; that also shows whether key and password are right, before a registry is asked.
-    pub async fn public_key(&self) -> Result<PublicKey, SignError> {
-        let key = &self.spec.key;
-        std::fs::File::open(key).map_err(|source| SignError::Key { path: key.clone(), source })?;
+    pub async fn public_key(&self, key: &Path) -> Result<PublicKey, SignError> {
+        std::fs::File::open(key).map_err(|source| SignError::Key { path: key.to_owned(), source })?;
         let mut command = self.cosign("public-key")?;
         command.arg("--key").arg(key);
         let printed = self.run(command, HERE, ProgramKind::Cosign, "reading the key").await;
         let printed = printed.map_err(|error| match error {
-            SignError::Failed { said, .. } if said.contains("decryption failed") => SignError::Password(key.clone()),
-            SignError::Failed { said, .. } if is_no_key(&said) => SignError::NotAKey(key.clone()),
+            SignError::Failed { said, .. } if said.contains("decryption failed") => SignError::Password(key.to_owned()),
+            SignError::Failed { said, .. } if is_no_key(&said) => SignError::NotAKey(key.to_owned()),
             error => error,
         })?;
         Ok(PublicKey::parse(&short(key), &printed.stdout)?)
     }
 
     /// Signs the image.
-    pub async fn sign(&self) -> Result<(), SignError> {
+    pub async fn sign(&self, by: SignBy<'_>) -> Result<(), SignError> {
         let mut command = self.cosign("sign")?;
-        self.offline(&mut command, "sign").await?;
-        command.arg("--key").arg(&self.spec.key).arg(self.image.to_string());
-        self.run(command, SIGNS, ProgramKind::Cosign, "signing").await.map(|_| ())
+        self.signs_by(&mut command, "sign", by).await?;
+        command.arg(self.image.to_string());
+        self.signed(command, SIGNS, "signing", by).await
+    }
+
+    /// Whether an identity signed what is wanted of the image: what was found instead, where it did not.
+    pub async fn verified(&self, signer: &SignerIdentity, wanted: Wanted) -> Result<Result<(), String>, SignError> {
+        let root = keyless::trusted_root(&signer.trusted_root)?;
+        let mut command = match wanted.kind() {
+            None => self.cosign("verify")?,
+            Some(kind) => {
+                let mut command = self.cosign("verify-attestation")?;
+                command.args(["--type", kind]);
+                command
+            }
+        };
+        command.arg("--trusted-root").arg(&signer.trusted_root).args(TrustedRoot::options(root));
+        command.args(["--certificate-identity", &signer.identity, "--certificate-oidc-issuer", &signer.issuer]);
+        self.at_registry(&mut command);
+        command.arg(self.image.to_string());
+        let digest = self.image.digest().unwrap_or_default();
+        // A list of what is in an image is printed whole.
+        let limits = Limits { output_bytes: STATEMENTS_BYTES_MAX, ..SIGNS };
+        match self.run(command, limits, ProgramKind::Cosign, "verifying a signature").await {
+            Ok(printed) if wanted == Wanted::Signature && !speaks_of(&printed.stdout, digest) => {
+                Ok(Err("found a signed statement, and no signature of the image".to_owned()))
+            }
+            Ok(_) => Ok(Ok(())),
+            Err(SignError::Failed { said, program, doing, with_login }) => match found_instead(&said, wanted) {
+                Some(found) => Ok(Err(found)),
+                None => Err(SignError::Failed { said, program, doing, with_login }),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     /// Lists what is in the image, into a file of this place.
@@ -137,12 +171,28 @@ impl<'a> Workplace<'a> {
     }
 
     /// Attaches what is in a file to the image, signed.
-    pub async fn attest(&self, file: &Path, what: Wanted) -> Result<(), SignError> {
+    pub async fn attest(&self, file: &Path, what: Wanted, by: SignBy<'_>) -> Result<(), SignError> {
         let mut command = self.cosign("attest")?;
-        self.offline(&mut command, "attest").await?;
+        self.signs_by(&mut command, "attest", by).await?;
         command.args(["--type", what.kind().unwrap_or_default()]).arg("--predicate").arg(file);
-        command.arg("--key").arg(&self.spec.key).arg(self.image.to_string());
-        self.run(command, LISTS, ProgramKind::Cosign, "attaching what it says of the image").await.map(|_| ())
+        command.arg(self.image.to_string());
+        self.signed(command, LISTS, "attaching what it says of the image", by).await
+    }
+
+    async fn signed(
+        &self,
+        command: Command,
+        limits: Limits,
+        doing: &'static str,
+        by: SignBy<'_>,
+    ) -> Result<(), SignError> {
+        let run = self.run(command, limits, ProgramKind::Cosign, doing).await.map(|_| ());
+        run.map_err(|error| match (error, by) {
+            (SignError::Failed { said, .. }, SignBy::Keyless(spec)) if keyless::is_refusal(&said) => {
+                SignError::NoCertificate { issuer: spec.issuer.clone(), said }
+            }
+            (error, _) => error,
+        })
     }
 
     fn cosign(&self, what: &str) -> Result<Command, SignError> {
@@ -169,20 +219,43 @@ impl<'a> Workplace<'a> {
         }
     }
 
-    /// Keeps the program off Sigstore's public services: version 2 asks for its log, and version 3 for a list of services
-    /// as well, which older ones do not know.
-    async fn offline(&self, command: &mut Command, what: &str) -> Result<(), SignError> {
-        command.args(["--yes", "--tlog-upload=false"]);
+    /// By what it signs, and with which services.
+    async fn signs_by(&self, command: &mut Command, what: &str, by: SignBy<'_>) -> Result<(), SignError> {
         let mut help = self.cosign(what)?;
         help.arg("--help");
         let help = self.run(help, HERE, ProgramKind::Cosign, "saying what it can do").await?;
-        if String::from_utf8_lossy(&help.stdout).contains("--use-signing-config") {
-            command.arg("--use-signing-config=false");
+        let knows_services = String::from_utf8_lossy(&help.stdout).contains("--use-signing-config");
+        command.arg("--yes");
+        match by {
+            SignBy::Key(key) => {
+                // Off Sigstore's public services: version 2 asks for its log, and version 3 for a list of services as well, which
+                // older ones do not know.
+                command.arg("--tlog-upload=false");
+                if knows_services {
+                    command.arg("--use-signing-config=false");
+                }
+                command.arg("--key").arg(key);
+            }
+            SignBy::Keyless(_) if !knows_services => return Err(SignError::TooOld),
+            SignBy::Keyless(spec) => {
+                let services = match &spec.signing_config {
+                    Some(file) => file.clone(),
+                    None => self.write("signing-config.json", &keyless::services(spec))?,
+                };
+                command.arg("--signing-config").arg(services).arg("--trusted-root").arg(&spec.trusted_root);
+                command.arg("--identity-token").arg(&spec.identity_token_file);
+                // What cosign finds beside the file is another identity.
+                command.arg("--oidc-disable-ambient-providers=true");
+            }
         }
+        self.at_registry(command);
+        Ok(())
+    }
+
+    fn at_registry(&self, command: &mut Command) {
         if self.is_plain {
             command.arg("--allow-http-registry");
         }
-        Ok(())
     }
 
     async fn run(

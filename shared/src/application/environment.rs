@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactSpec, EnvironmentName, ValueFrom};
+use super::{ArtifactSpec, EnvironmentName, RequiredSigner, ValueFrom};
 use crate::revision::CommitId;
 
 /// One place where an application runs: where its manifests are, where they go, and the policies of sync and promotion.
@@ -307,9 +307,9 @@ pub struct PromotePolicy {
     /// The message; `{application}`, `{environment}`, `{images}` (a line each, with digest), `{tag}`, `{commit}` are filled in.
     /// Trailers follow it, by which the branch says what was promoted.
     pub message: String,
-    /// Public keys, as PEM: an image that none of them signed is not promoted. Any image where empty.
+    /// Public keys and identities: an image that none of them signed is not promoted. Any image where empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub require_signature: Vec<PathBuf>,
+    pub require_signature: Vec<RequiredSigner>,
 }
 
 impl Default for PromotePolicy {

@@ -127,7 +127,7 @@ fn perform(
             let is_known_again = state.store().knows_lists_again;
             if is_known_again { known_again(state, headers, (answer, body)) } else { answer }
         }
-        ("GET", Route::Referrers { repository, digest }) => referrers(state, &repository, &digest),
+        ("GET", Route::Referrers { repository, digest }) => referrers(state, &repository, &digest, asked("after")),
         _ => failure(405, "UNSUPPORTED", "the operation is unsupported"),
     }
 }
@@ -267,8 +267,16 @@ fn known_again(state: &State, headers: &HeaderMap, (mut answer, body): (Response
     answer
 }
 
-fn referrers(state: &State, repository: &str, subject: &str) -> Response<Body> {
-    let found = state.store().referrers(repository, subject);
+/// A page of what refers to a digest, and where the next one is.
+fn referrers(state: &State, repository: &str, subject: &str, after: Option<&str>) -> Response<Body> {
+    let (mut found, page_size) = {
+        let store = state.store();
+        (store.referrers(repository, subject), store.referrers_page_max.unwrap_or(usize::MAX))
+    };
+    found.retain(|(digest, ..)| after.is_none_or(|after| digest.as_str() > after));
+    let more = found.len() > page_size;
+    found.truncate(page_size);
+    let last = found.last().map(|(digest, ..)| digest.clone()).filter(|_| more);
     let manifests: Vec<_> = found
         .into_iter()
         .map(|(digest, manifest, json)| {
@@ -283,7 +291,11 @@ fn referrers(state: &State, repository: &str, subject: &str) -> Response<Body> {
         .collect();
     let media_type = "application/vnd.oci.image.index.v1+json";
     let index = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": manifests });
-    ok(200).header(CONTENT_TYPE, media_type).body(index.to_string().into()).expect("a plain answer")
+    let mut answer = ok(200).header(CONTENT_TYPE, media_type);
+    if let Some(last) = last {
+        answer = answer.header("link", format!("</v2/{repository}/referrers/{subject}?after={last}>; rel=\"next\""));
+    }
+    answer.body(index.to_string().into()).expect("a plain answer")
 }
 
 async fn read_then_cut(mut body: Incoming, bytes: usize) -> Cut {

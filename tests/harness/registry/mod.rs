@@ -184,6 +184,11 @@ impl Registry {
         self.state.store().page_max = Some(most);
     }
 
+    /// A page of referrers has no more than so many from now on.
+    pub fn page_referrers_by(&self, most: usize) {
+        self.state.store().referrers_page_max = Some(most);
+    }
+
     /// Somebody pushes a chart as `helm push` does: its archive as the layer of an artifact. Tells the digest of the archive.
     pub fn publish_chart(&self, repository: &str, version: &str, archive: &[u8]) -> String {
         let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();

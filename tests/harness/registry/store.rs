@@ -39,6 +39,8 @@ pub(super) struct Store {
     pub(super) unchanged: u64,
     /// A page has no more tags, whatever is asked for.
     pub(super) page_max: Option<usize>,
+    /// The same of a page of referrers.
+    pub(super) referrers_page_max: Option<usize>,
 }
 
 /// What belongs to one repository; also the index file of the folder.

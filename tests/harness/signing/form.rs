@@ -54,12 +54,17 @@ pub fn statement(predicate_type: &str, digest: &str, predicate: &Value) -> Value
 /// A statement in a signed envelope.
 pub fn envelope(key: &Key, statement: &Value) -> Value {
     let payload = statement.to_string();
-    let signed = format!("DSSEv1 {} {STATEMENT} {} {payload}", STATEMENT.len(), payload.len());
     json!({
         "payload": BASE64_STANDARD.encode(&payload),
         "payloadType": STATEMENT,
-        "signatures": [{ "sig": key.sign(signed.as_bytes()) }],
+        "signatures": [{ "sig": key.sign(&signed_bytes(payload.as_bytes())) }],
     })
+}
+
+/// What is signed of a statement.
+pub(super) fn signed_bytes(payload: &[u8]) -> Vec<u8> {
+    let head = format!("DSSEv1 {} {STATEMENT} {} ", STATEMENT.len(), payload.len());
+    [head.as_bytes(), payload].concat()
 }
 
 /// A layer with a bundle.

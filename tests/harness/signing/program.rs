@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::arguments::option;
 use super::form::{BUNDLE, bundle, envelope, payload, simple, statement};
+use super::keyless::{certify, verify};
 use super::{Key, Layer};
 
 /// How a program was called.
@@ -61,11 +63,6 @@ fn say(text: &str) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
-fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
-    let at = arguments.iter().position(|one| one == name)?;
-    arguments.get(at + 1).map(String::as_str)
-}
-
 fn syft(arguments: &[String]) -> anyhow::Result<()> {
     let [what, image, ..] = arguments else { bail!("requires an image") };
     if what == "version" {
@@ -95,25 +92,29 @@ fn cosign(version: u8, arguments: &[String]) -> anyhow::Result<()> {
     if arguments.iter().any(|one| one == "--help") {
         return say(if version >= 3 { "    --use-signing-config=true: …\n" } else { "    --key='': …\n" });
     }
-    let file = option(arguments, "--key").context("no key")?;
-    let text = std::fs::read_to_string(file).with_context(|| format!("open {file}"))?;
-    let key = Key::open(&text, &std::env::var("COSIGN_PASSWORD").unwrap_or_default()).map_err(anyhow::Error::msg)?;
-    if what == "public-key" {
+    if what == "verify" || what == "verify-attestation" {
+        return verified(what, arguments);
+    }
+    let signer = match option(arguments, "--key") {
+        Some(file) => Signer::Key(opened(file)?),
+        None => Signer::Identity(certify(arguments)?),
+    };
+    if let (Signer::Key(key), "public-key") = (&signer, what) {
         return say(&key.public());
     }
-    let has = |flag: &str| arguments.iter().any(|one| one == flag);
-    ensure!(has("--tlog-upload=false"), "Post \"https://rekor.sigstore.dev/api/v1/log/entries\": no such host");
-    ensure!(
-        version < 3 || has("--use-signing-config=false"),
-        "--tlog-upload=false is not supported with --signing-config or --use-signing-config"
-    );
+    if let Signer::Key(_) = signer {
+        let has = |flag: &str| arguments.iter().any(|one| one == flag);
+        ensure!(has("--tlog-upload=false"), "Post \"https://rekor.sigstore.dev/api/v1/log/entries\": no such host");
+        ensure!(
+            version < 3 || has("--use-signing-config=false"),
+            "--tlog-upload=false is not supported with --signing-config or --use-signing-config"
+        );
+    }
     let image = arguments.last().context("no image")?;
     let (name, digest) = image.split_once('@').context("the stand-in signs by digest alone")?;
     let wants = match what {
         "sign" => "https://sigstore.dev/cosign/sign/v1",
-        "attest" if option(arguments, "--type") == Some("spdxjson") => "https://spdx.dev/Document",
-        "attest" if option(arguments, "--type") == Some("cyclonedx") => "https://cyclonedx.org/bom",
-        "attest" if option(arguments, "--type") == Some("slsaprovenance1") => "https://slsa.dev/provenance/v1",
+        "attest" => predicate(arguments)?,
         other => bail!("the stand-in does not know {other}"),
     };
     let predicate: Value = match option(arguments, "--predicate") {
@@ -125,21 +126,78 @@ fn cosign(version: u8, arguments: &[String]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let place = Place::open(image).await?;
+        let key = match &signer {
+            Signer::Identity(certified) => return place.refer(digest, certified.bundle(&statement), wants).await,
+            Signer::Key(key) => key,
+        };
         match (version, what) {
-            (3.., _) => place.refer(digest, bundle(&key, &statement), wants).await,
+            (3.., _) => place.refer(digest, bundle(key, &statement), wants).await,
             (_, "sign") => {
                 let payload = payload(name, digest);
                 let signature = key.sign(&payload);
                 place.tag(&format!("{tag}.sig"), simple(payload, signature)).await
             }
             _ => {
-                let bytes = envelope(&key, &statement).to_string().into_bytes();
+                let bytes = envelope(key, &statement).to_string().into_bytes();
                 let annotations = [("predicateType".to_owned(), wants.to_owned())].into();
                 let media_type = "application/vnd.dsse.envelope.v1+json".to_owned();
                 place.tag(&format!("{tag}.att"), Layer { media_type, bytes, annotations }).await
             }
         }
     })
+}
+
+/// By what is signed.
+enum Signer {
+    Key(Key),
+    Identity(super::Certified),
+}
+
+fn opened(file: &str) -> anyhow::Result<Key> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("open {file}"))?;
+    Key::open(&text, &std::env::var("COSIGN_PASSWORD").unwrap_or_default()).map_err(anyhow::Error::msg)
+}
+
+/// What a statement of the type that is asked for says that it is.
+fn predicate(arguments: &[String]) -> anyhow::Result<&'static str> {
+    Ok(match option(arguments, "--type") {
+        Some("spdxjson") => "https://spdx.dev/Document",
+        Some("cyclonedx") => "https://cyclonedx.org/bom",
+        Some("slsaprovenance1") => "https://slsa.dev/provenance/v1",
+        other => bail!("the stand-in does not know {other:?}"),
+    })
+}
+
+/// Verifies what refers to an image, as an identity signed it: any statement of it will do, as with cosign.
+fn verified(what: &str, arguments: &[String]) -> anyhow::Result<()> {
+    let file = option(arguments, "--trusted-root").context("the stand-in does not know the public root")?;
+    let root = std::fs::read(file).context("setting trusted material: loading trusted root")?;
+    let root: Value = serde_json::from_slice(&root).context("setting trusted material: loading trusted root")?;
+    let image = arguments.last().context("no image")?;
+    let (name, digest) = image.split_once('@').context("the stand-in verifies by digest alone")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let bundles = runtime.block_on(async { Place::open(image).await?.bundles().await })?;
+    ensure!(!bundles.is_empty(), "no signatures found");
+    let all: Vec<_> = bundles.iter().map(|bundle| verify(bundle, arguments, &root)).collect();
+    let kinds: Vec<&String> = all.iter().filter_map(|one| one.as_ref().ok()).collect();
+    if kinds.is_empty() {
+        let last = all.iter().filter_map(|one| one.as_ref().err()).next_back().map(ToString::to_string);
+        bail!("no matching attestations: {}", last.unwrap_or_default());
+    }
+    if what == "verify-attestation" {
+        let wanted = predicate(arguments)?;
+        let found = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(",");
+        let kind = option(arguments, "--type").unwrap_or_default();
+        ensure!(found.contains(wanted), "none of the attestations matched the predicate type: {kind}, found: {found}");
+        return say("{}\n");
+    }
+    let told = |kind: &&String| {
+        let critical = json!({
+            "identity": { "docker-reference": name }, "image": { "docker-manifest-digest": digest }, "type": kind,
+        });
+        json!({ "critical": critical, "optional": {} })
+    };
+    say(&format!("\n{}\n", Value::Array(kinds.iter().map(told).collect())))
 }
 
 /// A repository that is pushed to.
@@ -155,6 +213,26 @@ impl Place {
         let auth = login(reference.registry())?;
         client.auth(&reference, &auth, RegistryOperation::Push).await.context("accessing image")?;
         Ok(Self { client, reference })
+    }
+
+    /// The bundles that refer to the image.
+    async fn bundles(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        let auth = login(self.reference.registry())?;
+        let mut bundles = Vec::new();
+        for entry in self.client.pull_referrers(&self.reference, None).await.context("accessing image")?.manifests {
+            let (registry, repository) = (self.reference.registry().into(), self.reference.repository().into());
+            let reference = Reference::with_digest(registry, repository, entry.digest);
+            let (manifest, _) = self.client.pull_manifest_raw(&reference, &auth, &[MANIFEST]).await?;
+            let manifest: Value = serde_json::from_slice(&manifest)?;
+            if manifest["artifactType"] != BUNDLE {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            let layer = manifest["layers"][0]["digest"].as_str().unwrap_or_default();
+            self.client.pull_blob(&self.reference, layer, &mut bytes).await?;
+            bundles.push(bytes);
+        }
+        Ok(bundles)
     }
 
     async fn blob(&self, media_type: &str, bytes: Vec<u8>) -> anyhow::Result<Value> {

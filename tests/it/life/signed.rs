@@ -306,6 +306,33 @@ fn attach(world: &World, digest: &str, refers: bool, layers: &[Layer]) {
     world.registry.attach(IMAGE, &beside, layers);
 }
 
+/// Reports of scanners refer to an image as well, one for each day.
+#[tokio::test]
+async fn a_signature_is_found_among_pages_of_what_else_refers_to_the_image() {
+    let mut world = world().await;
+    let key = Key::generate();
+    write(&world, "cosign.pub", &key.public());
+    let files = world::manifests("shop", &format!("{}:0.0.0", world.image(IMAGE)));
+    deploy(&world).commit("main", &borrowed(&files), "Manifests");
+    let address = world.forge.path("ops/deploy").display().to_string();
+    let follow = format!("{REQUIRED}[[application.follow_image]]\nimage = '{}'\nsemver = '6.x'\n", world.image(IMAGE));
+    world.configure(&(world.config_head("a test") + &application("shop", &address, &follow))).unwrap();
+    world.registry.page_referrers_by(1);
+    let digest = world.registry.publish(IMAGE, "6.1.0", "an image");
+    let referring = Beside::Referring { digest: &digest, artifact_type: "application/sarif+json" };
+    for day in 0..12 {
+        let bytes = format!("{{\"day\":{day}}}").into_bytes();
+        let report = Layer { media_type: "application/sarif+json".to_owned(), bytes, annotations: [].into() };
+        world.registry.attach(IMAGE, &referring, &[report]);
+    }
+    let signed = statement("https://sigstore.dev/cosign/sign/v1", &digest, &json!({}));
+    attach(&world, &digest, true, &[bundle(&key, &signed)]);
+    world.start_agent().await.unwrap();
+    prod(&world, "it to be promoted", |one| one.state == FollowState::Current).await;
+    assert!(manifest(&world).contains(&format!(":6.1.0@{digest}")), "{}", manifest(&world));
+    assert!(world.registry.count(Step::Referrers) >= 13, "each page was asked for");
+}
+
 #[tokio::test]
 async fn a_registry_that_is_away_is_waited_for() {
     let (world, _, _) = signing(2, &format!("{REQUIRED}{SIGNS}")).await;

@@ -1,5 +1,5 @@
 # The Go programs of the world, built once and kept: `cluster` (Kubernetes), `forge` (Gitea), `helm`, `cosign`, `syft`,
-# and `buildctl` with `buildkitd` (BuildKit).
+# `fulcio` with `timestamp-server` (Sigstore), and `buildctl` with `buildkitd` (BuildKit).
 #
 # A built program is kept under a key made of its sources, of the function here that builds it, and of the Go that built it; nothing built
 # or fetched is in the repository.
@@ -7,7 +7,8 @@
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/quarterdeck-world
 
-# programs_ready: leaves the folders of the programs in $cluster_built, $forge_built, $helm_built, $cosign_built, $syft_built and $buildctl_built.
+# programs_ready: leaves the folders of the programs in $cluster_built, $forge_built, $helm_built, $cosign_built, $fulcio_built, $syft_built
+# and $buildctl_built.
 programs_ready() {
 	mkdir -p "$cache"
 	exec 8>"$cache/lock"
@@ -17,6 +18,7 @@ programs_ready() {
 	forge_built=$(built forge) || exit
 	helm_built=$(built helm) || exit
 	cosign_built=$(built cosign) || exit
+	fulcio_built=$(built fulcio) || exit
 	syft_built=$(built syft) || exit
 	buildctl_built=$(built buildctl) || exit
 	exec 8>&-
@@ -60,6 +62,12 @@ build_cosign() { # SOURCES FOLDER
 	local release
 	release=$(module_version "$1" github.com/sigstore/cosign/v3)
 	go_build cosign "$1" "$2" 0 '' "-X sigs.k8s.io/release-utils/version.gitVersion=$release" github.com/sigstore/cosign/v3/cmd/cosign
+}
+
+# The certificate authority and the timestamp authority of signatures without a key. After cosign, whose modules they share: a minute.
+build_fulcio() { # SOURCES FOLDER
+	go_build timestamp-server "$1" "$2" 0 '' '' github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server
+	go_build fulcio "$1" "$2" 0 '' '' github.com/sigstore/fulcio
 }
 
 build_syft() { # SOURCES FOLDER

@@ -35,6 +35,8 @@ programs_placed() {
 	place "$forge_built/forge"
 	place "$helm_built/helm"
 	place "$cosign_built/cosign"
+	place "$fulcio_built/fulcio"
+	place "$fulcio_built/timestamp-server"
 	place "$syft_built/syft"
 	place "$buildctl_built/buildctl"
 	place "$buildctl_built/buildkitd"

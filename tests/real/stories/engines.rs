@@ -2,6 +2,7 @@
 
 mod cleaned;
 mod elsewhere;
+mod keyless;
 mod output;
 mod registries;
 mod secrets;

@@ -11,7 +11,9 @@ mod delete;
 mod download;
 mod error;
 mod listing;
+mod mirrors;
 mod packaged;
+mod referrers;
 mod signatures;
 mod upload;
 
@@ -37,6 +39,7 @@ pub use delete::TagRemoval;
 pub use download::{DownloadError, MANIFEST_BYTES_MAX};
 pub use error::RegistryError;
 pub use listing::{Listing, Validator};
+pub use mirrors::Mirrors;
 pub use packaged::Packaged;
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef, check_digest};
 use quarterdeck_core::output::Mask;
@@ -70,6 +73,7 @@ pub struct Registries {
     bare: Result<reqwest::Client, String>,
     /// The same for registries with authorities of their own.
     trusting: Mutex<BTreeMap<String, Kept<reqwest::Client>>>,
+    mirrors: Mirrors,
 }
 
 /// A registry, and the fingerprint of a login.
@@ -96,6 +100,7 @@ impl Registries {
             clients: Mutex::default(),
             bare: bare(None),
             trusting: Mutex::default(),
+            mirrors: Mirrors::default(),
         }
     }
 
@@ -105,7 +110,29 @@ impl Registries {
         Self { authorities, ..self }
     }
 
-    /// The digest of an image by its tag (or digest); none if the registry has no such image.
+    /// The same, which reads from these mirrors first.
+    #[must_use]
+    pub fn with_mirrors(self, mirrors: Mirrors) -> Self {
+        Self { mirrors, ..self }
+    }
+
+    /// Where registries are mirrored, and how the mirrors answered.
+    pub fn mirrors(&self) -> &Mirrors {
+        &self.mirrors
+    }
+
+    /// The digest of an image by its tag (or digest), of a mirror or the registry; none if neither has such an image.
+    pub async fn find_digest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<String>, RegistryError> {
+        for there in self.mirrors.of(image).await {
+            let answer = self.digest(&there.image, there.login.as_ref()).await;
+            if let Some(Some(digest)) = self.mirrors.heard(&there, answer) {
+                return Ok(Some(digest));
+            }
+        }
+        self.digest(image, login).await
+    }
+
+    /// The digest of an image by its tag (or digest), as the registry itself says; none if it has no such image.
     pub async fn digest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<String>, RegistryError> {
         let mut tokens = self.tokens(image.registry(), login);
         loop {
@@ -129,6 +156,15 @@ impl Registries {
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(call.refused(error, Method::HEAD, &path).await),
         }
+    }
+
+    /// The image by its digest, where mirrors of its registry may answer for no tag; none if there is no such image.
+    async fn pinned(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<ImageRef>, RegistryError> {
+        if image.digest().is_some() || !self.mirrors.are_of(image) {
+            return Ok(Some(image.clone()));
+        }
+        // An answer that is no digest is none.
+        Ok(self.find_digest(image, login).await?.and_then(|digest| image.with_digest(&digest).ok()))
     }
 
     /// Up to `limit` tags of a repository; none if there is no such repository.
@@ -184,7 +220,7 @@ impl Registries {
 
     /// Whether this login may pull from the image's repository: what `doctor` asks. Whether it may push is only known by pushing.
     pub async fn check_login(&self, image: &ImageRef, login: Option<&Login>) -> Result<(), RegistryError> {
-        self.tags(image, login, 1).await.map(|_| ())
+        self.listing(image, login, 1, None).await.map(|_| ())
     }
 
     /// Whether there is a registry at all, whoever asks: any answer to `/v2/` will do, a refusal too. A server that stands

@@ -249,7 +249,7 @@ impl Bundle<'_> {
         let gone = || CreateError::Gone(name.to_owned());
         let digest = match image.digest() {
             Some(digest) => digest.to_owned(),
-            None => self.images.registries.digest(&image, login).await?.ok_or_else(gone)?,
+            None => self.images.registries.find_digest(&image, login).await?.ok_or_else(gone)?,
         };
         let pinned = image.with_digest(&digest)?;
         let bytes = self.images.registries.copy_manifest(&pinned, login).await?.ok_or_else(gone)?;

@@ -45,6 +45,23 @@ impl Registries {
         kind: &Artifact,
         login: Option<&Login>,
     ) -> Result<Option<Layer>, RegistryError> {
+        let Some(name) = &self.pinned(name, login).await? else { return Ok(None) };
+        for there in self.mirrors.of(name).await {
+            let answer = self.own_artifact(&there.image, kind, there.login.as_ref()).await;
+            if let Some(Some(layer)) = self.mirrors.heard(&there, answer) {
+                return Ok(Some(layer));
+            }
+        }
+        self.own_artifact(name, kind, login).await
+    }
+
+    /// The same of this registry itself.
+    async fn own_artifact(
+        &self,
+        name: &ImageRef,
+        kind: &Artifact,
+        login: Option<&Login>,
+    ) -> Result<Option<Layer>, RegistryError> {
         let mut tokens = self.tokens(name.registry(), login);
         loop {
             match self.ask_artifact(name, kind, login).await {

@@ -54,6 +54,24 @@ impl Registries {
         tags: &BTreeSet<&str>,
         known: &mut Creations,
     ) -> Result<(), RegistryError> {
+        for there in self.mirrors.of(image).await {
+            let answer = self.own_created(&there.image, there.login.as_ref(), tags, known).await;
+            let is_heard = self.mirrors.heard(&there, answer).is_some();
+            if is_heard && tags.iter().all(|tag| known.digests.contains_key(*tag)) {
+                return Ok(());
+            }
+        }
+        self.own_created(image, login, tags, known).await
+    }
+
+    /// The same of this registry itself.
+    async fn own_created(
+        &self,
+        image: &ImageRef,
+        login: Option<&Login>,
+        tags: &BTreeSet<&str>,
+        known: &mut Creations,
+    ) -> Result<(), RegistryError> {
         let mut tokens = self.tokens(image.registry(), login);
         loop {
             match self.ask_created(image, login, tags, known).await {

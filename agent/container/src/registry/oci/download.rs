@@ -45,6 +45,17 @@ impl Registries {
         image: &ImageRef,
         login: Option<&Login>,
     ) -> Result<Option<Vec<u8>>, RegistryError> {
+        for there in self.mirrors.of(image).await {
+            let answer = self.own_manifest(&there.image, there.login.as_ref()).await;
+            if let Some(Some(manifest)) = self.mirrors.heard(&there, answer) {
+                return Ok(Some(manifest));
+            }
+        }
+        self.own_manifest(image, login).await
+    }
+
+    /// The same of this registry itself.
+    async fn own_manifest(&self, image: &ImageRef, login: Option<&Login>) -> Result<Option<Vec<u8>>, RegistryError> {
         const ACCEPTED: [&str; 4] = [
             OCI_IMAGE_INDEX_MEDIA_TYPE,
             IMAGE_MANIFEST_LIST_MEDIA_TYPE,
@@ -73,6 +84,29 @@ impl Registries {
     /// # Errors
     /// Where the registry breaks off or has other bytes, or where they cannot be written. What was written so far is of no use then.
     pub async fn copy_blob(
+        &self,
+        image: &ImageRef,
+        blob @ (digest, _): (&str, u64),
+        login: Option<&Login>,
+        out: &mut dyn Write,
+    ) -> Result<bool, DownloadError> {
+        // An image of a bundle is read by digest, and so are its blobs.
+        let pinned = image.with_digest(digest).unwrap_or_else(|_| image.clone());
+        for there in self.mirrors.of(&pinned).await {
+            let mut begun = Begun { out: &mut *out, is_begun: false };
+            match self.own_blob(&there.image, blob, there.login.as_ref(), &mut begun).await {
+                Err(DownloadError::Registry(error)) if !begun.is_begun => {
+                    self.mirrors.heard::<()>(&there, Err(error));
+                }
+                Ok(false) => {}
+                answer => return answer,
+            }
+        }
+        self.own_blob(image, blob, login, out).await
+    }
+
+    /// The same of this registry itself.
+    async fn own_blob(
         &self,
         image: &ImageRef,
         (digest, size): (&str, u64),
@@ -108,6 +142,23 @@ impl Registries {
             written.map_err(|source| DownloadError::Write { registry: image.registry().to_owned(), source })?;
         }
         if left == 0 && hex(&hash.finalize()) == digest { Ok(true) } else { Err(other().into()) }
+    }
+}
+
+/// Where a blob is written, and whether anything of it is: then no other place can be asked for it.
+struct Begun<'w> {
+    out: &'w mut dyn Write,
+    is_begun: bool,
+}
+
+impl Write for Begun<'_> {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        self.is_begun = true;
+        self.out.write(part)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -23,6 +23,8 @@ const ETAG_BYTES_MAX: usize = 256;
 /// What a registry knows a list of tags again by. Only a list of one page has it: the pages behind it change without the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validator {
+    /// The repository that gave it: a mirror's is of no use elsewhere.
+    at: String,
     etag: String,
     /// The last tag of the list. A tag that comes behind a full page changes that page in no way: it is asked for by itself.
     last: String,
@@ -61,7 +63,8 @@ struct Sent {
 }
 
 impl Registries {
-    /// Up to `limit` tags of a repository, unless they are those of an earlier list; none if there is no such repository.
+    /// Up to `limit` tags of a repository, unless they are those of an earlier list; none if there is no such repository. A mirror
+    /// answers where it may, and lists any.
     ///
     /// # Errors
     /// Where the registry does not answer.
@@ -72,6 +75,28 @@ impl Registries {
         limit: usize,
         known: Option<&Validator>,
     ) -> Result<Listing, RegistryError> {
+        for there in self.mirrors.of(image).await {
+            let answer = self.listing(&there.image, there.login.as_ref(), limit, known).await;
+            let lists_any = |listing: &Listing| match listing {
+                Listing::Unchanged => true,
+                Listing::Tags { tags, .. } => !tags.tags.is_empty(),
+            };
+            if let Some(listing) = self.mirrors.heard(&there, answer).filter(lists_any) {
+                return Ok(listing);
+            }
+        }
+        self.listing(image, login, limit, known).await
+    }
+
+    /// The same of this registry itself.
+    pub(super) async fn listing(
+        &self,
+        image: &ImageRef,
+        login: Option<&Login>,
+        limit: usize,
+        known: Option<&Validator>,
+    ) -> Result<Listing, RegistryError> {
+        let known = known.filter(|known| known.at == image.name());
         let mut tokens = self.tokens(image.registry(), login);
         loop {
             match self.ask_listing(image, login, limit, known).await {
@@ -103,7 +128,8 @@ impl Registries {
         let is_of_one_page = self.further(&mut call, &mut tags, limit).await?;
         let more = tags.len() > limit;
         let last = tags.last().cloned().filter(|_| is_of_one_page && !more);
-        let validator = etag.zip(last).map(|(etag, last)| Validator { etag, last });
+        let at = image.name();
+        let validator = etag.zip(last).map(|(etag, last)| Validator { at, etag, last });
         tags.truncate(limit);
         Ok(Listing::Tags { tags: Tags { tags, more }, validator })
     }

@@ -41,6 +41,23 @@ impl Registries {
         bytes_max: u64,
         login: Option<&Login>,
     ) -> Result<Option<Packaged>, RegistryError> {
+        for there in self.mirrors.of(name).await {
+            let answer = self.own_packaged(&there.image, media_type, bytes_max, there.login.as_ref()).await;
+            if let Some(Some(packaged)) = self.mirrors.heard(&there, answer) {
+                return Ok(Some(packaged));
+            }
+        }
+        self.own_packaged(name, media_type, bytes_max, login).await
+    }
+
+    /// The same of this registry itself.
+    async fn own_packaged(
+        &self,
+        name: &ImageRef,
+        media_type: Option<&str>,
+        bytes_max: u64,
+        login: Option<&Login>,
+    ) -> Result<Option<Packaged>, RegistryError> {
         let mut tokens = self.tokens(name.registry(), login);
         loop {
             match self.ask_packaged(name, media_type, bytes_max, login).await {

@@ -15,14 +15,12 @@ use quarterdeck_core::signature::{
 use tokio::io::AsyncWrite;
 
 use super::call::{Call, is_missing};
+use super::referrers::REFERRERS_MAX;
 use super::{Registries, RegistryError};
 use crate::registry::credentials::Login;
 
 /// Signatures that are looked at under a tag, and among what refers to the image: each signer leaves one or two.
 const CLAIMS_MAX: usize = 32;
-
-/// What else may refer to an image and is only counted: reports of scanners, lists of parts, a few each day at most.
-const REFERRERS_MAX: usize = 2_000;
 
 /// The largest signature: one with a certificate, its chain and an entry of a public log has some 20 KiB.
 const SIGNATURE_BYTES_MAX: u64 = 256 << 10;
@@ -37,7 +35,28 @@ const PREDICATE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 const LAYER_PREDICATE_ANNOTATION: &str = "predicateType";
 
 impl Registries {
-    /// All that may be a signature of an image, which is named by its digest. Nothing is verified yet.
+    /// All that may be a signature of an image, which is named by its digest, where a mirror or the registry has what is enough. A
+    /// mirror may lack what the registry has, and is believed to have no signature by no one.
+    ///
+    /// # Errors
+    /// As of [`Registries::claims`].
+    pub async fn find_claims(
+        &self,
+        image: &ImageRef,
+        wanted: Wanted,
+        login: Option<&Login>,
+        are_enough: impl Fn(&[Result<Claim, Unfit>]) -> bool,
+    ) -> Result<Vec<Result<Claim, Unfit>>, RegistryError> {
+        for there in self.mirrors.of(image).await {
+            let answer = self.claims(&there.image, wanted, there.login.as_ref()).await;
+            if let Some(claims) = self.mirrors.heard(&there, answer).filter(|claims| are_enough(claims)) {
+                return Ok(claims);
+            }
+        }
+        self.claims(image, wanted, login).await
+    }
+
+    /// All that this registry itself has that may be a signature of an image, which is named by its digest. Nothing is verified yet.
     ///
     /// # Errors
     /// Where the registry does not answer; not where what it has is no signature.
@@ -120,15 +139,10 @@ impl Registries {
         digest: &str,
         wanted: Wanted,
     ) -> Result<Vec<Result<Claim, Unfit>>, RegistryError> {
-        let index = match call.within(call.client.pull_referrers(&call.reference, None)).await {
-            Ok(index) => index,
-            // A registry without referrers, in whatever words it says so.
-            Err(error) if is_missing(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(call.error(error)),
-        };
+        let referrers = self.referrers(call, digest).await?;
         let is_bundle = |kind: &Option<String>| kind.as_ref().is_some_and(|kind| kind.starts_with(BUNDLE_TYPE));
         let other = |said: Option<&String>| said.is_some_and(|said| said != wanted.predicate());
-        let entries = index.manifests.into_iter().take(REFERRERS_MAX).filter(|entry| {
+        let entries = referrers.into_iter().take(REFERRERS_MAX).filter(|entry| {
             let said = entry.annotations.as_ref().and_then(|all| all.get(PREDICATE_ANNOTATION));
             is_bundle(&entry.artifact_type) && !other(said)
         });
