@@ -11,6 +11,7 @@
 //! Invariant: what cannot be read, and what is wrong, changes nothing of what runs. Limits that the configuration sets are held
 //! at each reload, for the set that is in force too.
 
+pub mod aside;
 pub mod folder;
 mod kept;
 mod listing;
