@@ -74,6 +74,9 @@ impl Removals {
     pub fn decided(&self, departures: Vec<(EnvironmentId, Departure)>, deleted: Vec<Removal>) {
         let mut known = self.lock();
         known.departures.extend(departures);
+        if deleted.is_empty() {
+            return;
+        }
         for removal in deleted {
             known.owed.entry(removal.environment.clone()).or_insert_with(|| Owed::new(removal));
         }

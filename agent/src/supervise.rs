@@ -55,7 +55,8 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     let gone = context.repositories.keep_only(&used(context).into_iter().chain(sources).collect::<Vec<_>>());
     let gone = gone.into_iter().map(|address| Fact::Gone(Key::repository(&address)));
     context.charts.keep_only(&charts_used(context));
-    lines.extend(removals::settle(&change));
+    let operated = environments::all(&config).map(|(id, _)| id).collect();
+    lines.extend(removals::settle(&change, &operated));
     context.journal.publish(gone.collect()).await;
     Ok(lines)
 }

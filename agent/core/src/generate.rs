@@ -173,20 +173,21 @@ impl Filling<'_> {
         while let Some(at) = rest.find('{') {
             let (before, from) = rest.split_at(at);
             filled.push_str(before);
+            if let Some(name) = placeholder(&from[1..])
+                && from[name.len() + 3..].starts_with('}')
+            {
+                filled.push_str(&from[1..name.len() + 3]);
+                rest = &from[name.len() + 4..];
+                continue;
+            }
             let Some(name) = placeholder(from) else {
                 filled.push('{');
                 rest = &from[1..];
                 continue;
             };
-            let whole = &from[..name.len() + 2];
-            let is_doubled = before.ends_with('{') && from[whole.len()..].starts_with('}');
-            rest = &from[whole.len()..];
-            if is_doubled {
-                // The first brace of the two is there already.
-                filled.pop();
-                filled.push_str(whole);
-                rest = &rest[1..];
-            } else if before.ends_with('$') || OF_OPTIONS.contains(&name) {
+            let (whole, after) = from.split_at(name.len() + 2);
+            rest = after;
+            if before.ends_with('$') || OF_OPTIONS.contains(&name) {
                 filled.push_str(whole);
             } else if let Some(value) = self.element.values.get(name) {
                 filled.push_str(value);

@@ -25,7 +25,7 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::SerializerOptions;
 
-pub use self::place::{Part, locate};
+pub use self::place::{Part, locate, locate_key};
 
 /// A text longer than this, in bytes, is refused. An API server takes objects of 1.5 MiB; a file with all CRDs of a large operator has 5 MiB.
 pub const TEXT_BYTES_MAX: usize = 32 << 20;

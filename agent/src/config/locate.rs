@@ -34,6 +34,29 @@ pub fn parts(place: &[Step]) -> Vec<Part> {
     place.iter().map(part).collect()
 }
 
+/// Where the key of a place is, in what is around it; nothing where it is no key.
+pub fn locate_key(text: &str, place: &[Part]) -> Option<(usize, usize)> {
+    let root = DeTable::parse(text).ok()?;
+    let (last, around) = place.split_last()?;
+    let Part::Key(last) = last else { return None };
+    let mut here: Option<&DeValue<'_>> = None;
+    for part in around {
+        here = Some(match (part, here) {
+            (Part::Key(key), None) => root.get_ref().get(&**key)?.get_ref(),
+            (Part::Key(key), Some(DeValue::Table(table))) => table.get(&**key)?.get_ref(),
+            (Part::Index(index), Some(DeValue::Array(array))) => array.get(*index)?.get_ref(),
+            _ => return None,
+        });
+    }
+    let table = match here {
+        None => root.get_ref(),
+        Some(DeValue::Table(table)) => table,
+        Some(_) => return None,
+    };
+    let (key, _) = table.get_key_value(&**last)?;
+    Some(position(text, key.span().start))
+}
+
 /// As [`locate`].
 pub fn locate_part(text: &str, place: &[Part]) -> (usize, usize) {
     let Ok(root) = DeTable::parse(text) else { return (1, 1) };

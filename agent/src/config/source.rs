@@ -226,3 +226,61 @@ fn check_limits(source: &ApplicationSource, config: &Config, base: &Path, say: &
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with a source that is written so, with its line.
+    fn told(text: &str) -> String {
+        let text = format!(
+            "[[application_source]]\nname = 'teams'\nrepository = '/srv/fleet'\nclusters = ['staging']\nnamespaces = ['*']\n{text}\n"
+        );
+        let problem = Config::parse(Path::new("/etc/qd/config.toml"), &text).err().map(|error| error.to_string());
+        problem.map(|text| text.replace("/etc/qd/config.toml:", "")).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_source_says_where_its_applications_are_and_what_its_template_is_made_for() {
+        for (text, wrong) in [
+            ("path = 'apps'", ""),
+            ("path = 'apps'\nyaml = true\nprune = true\nprune_max = 3", ""),
+            ("pattern = 'apps/{app}'\ntemplate = 'app.toml'", ""),
+            ("template = 'app.yaml'\n[[application_source.generate]]\nclusters = {}", ""),
+            ("", "2:8: where are the applications?"),
+            ("template = 'app.toml'", "6:12: what is it made for?"),
+            ("pattern = 'apps/{app}'", "6:11: what does a directory mean?"),
+            ("path = 'a'\npattern = 'apps/{app}'", "6:8: applications are in files below path, or"),
+            ("path = '../a'", "6:8: the path \"../a\" must be a folder inside"),
+            ("path = 'a'\nprune_max = 0", "7:13: nothing could be pruned"),
+            ("pattern = 'apps/{app}'\ntemplate = 'app.toml'\nyaml = true", "8:8: the end of the template's name says"),
+            (
+                "path = 'a'\n[[application_source.generate]]\nclusters = {}",
+                "6:8: [[application_source.generate]] says what",
+            ),
+            (
+                "template = '/app.toml'\n[[application_source.generate]]\nclusters = {}",
+                "6:12: the template \"/app.toml\"",
+            ),
+            (
+                "template = 'a.toml'\n[[application_source.generate]]\nbranches = '['",
+                "8:12: `[` opens a `[` that is not closed",
+            ),
+            ("template = 'a.toml'\n[[application_source.generate]]\nbranch = '*'", "8:1: unknown field `branch`"),
+        ] {
+            let told = told(text);
+            assert!(told.starts_with(wrong) && told.is_empty() == wrong.is_empty(), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_source_in_another_folder_is_in_another_place_and_one_that_prunes_is_not() {
+        let of = |text: &str| -> ApplicationSource {
+            toml::from_str(&format!("name = 'teams'\nrepository = '/srv/fleet'\n{text}\n")).unwrap()
+        };
+        assert_eq!(of("path = 'a'").place(), of("path = 'a'\nprune = true\nclusters = ['b']").place());
+        for other in ["path = 'b'", "path = 'a'\nbranch = 'b'", "path = 'a'\nyaml = true"] {
+            assert_ne!(of("path = 'a'").place(), of(other).place(), "{other}");
+        }
+    }
+}

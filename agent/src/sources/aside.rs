@@ -20,7 +20,7 @@ use crate::config::source::ApplicationSource;
 #[derive(Debug, thiserror::Error)]
 pub enum AsideError {
     /// None does.
-    #[error("neither the configuration nor a source in force has the environment {0}")]
+    #[error("neither the configuration nor a source has the environment {0}")]
     Unknown(EnvironmentId),
     /// One of them cannot be read.
     #[error("the configuration has no environment {environment}, and source {name} cannot be read: {why}")]

@@ -13,9 +13,9 @@ use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::config::source::file::{self, FileProblem, FileRead, Held};
+use crate::config::source::file::{self, FileRead, Held};
 use crate::config::source::generate::Generator;
-use crate::config::source::spelled::{Spelled, Syntax};
+use crate::config::source::spelled::{FileProblem, Spelled, Syntax};
 use crate::config::source::{ApplicationSource, Layout};
 
 /// Problems that are shown: a person fixes some at a time.
@@ -338,6 +338,7 @@ fn too_much(path: &str) -> String {
 mod tests {
     use super::*;
     use quarterdeck_core::tree::memory::Files;
+    use sha2::{Digest as _, Sha256};
 
     const LIMITS: &str = "clusters = ['staging']\nnamespaces = ['*']\n";
 
@@ -438,7 +439,7 @@ mod tests {
     #[test]
     fn yaml_files_are_read_where_that_is_asked_and_a_name_is_defined_once() {
         let yaml = "application:\n- name: shop\n  environment:\n  - name: qa\n    repository: https://forge/ops/fleet\n    \
-                    cluster: staging\n    namespace: n\n";
+                    cluster: staging\n    namespace: shop\n";
         let cart = application("cart", "qa");
         let files = [("apps/cart.toml", &*cart), ("apps/shop.yaml", yaml)];
         let both = ["cart qa apps/cart.toml", "shop qa apps/shop.yaml"].map(str::to_owned);
@@ -507,6 +508,42 @@ mod tests {
         assert_eq!((environment.namespace.as_str(), environment.protected), ("n'\nprotected = true\nx = '", false));
     }
 
+    /// Files whose ids are those of their content, as in a commit.
+    struct Hashed(Files);
+
+    impl Hashed {
+        fn with_id(&self, mut entry: TreeEntry) -> TreeEntry {
+            let content = self.0.blob(&entry).unwrap();
+            let digest = Sha256::digest(&content);
+            let hex: String = digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
+            entry.id = hex.parse().unwrap();
+            entry
+        }
+    }
+
+    impl Tree for Hashed {
+        fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure> {
+            Ok(self.0.lookup(path)?.map(|node| match node {
+                Node::File(entry) => Node::File(self.with_id(entry)),
+                Node::Folder => Node::Folder,
+            }))
+        }
+
+        fn entries(&self, folder: &str) -> Result<quarterdeck_core::tree::TreeListing, TreeFailure> {
+            let mut listing = self.0.entries(folder)?;
+            listing.entries = listing.entries.into_iter().map(|entry| self.with_id(entry)).collect();
+            Ok(listing)
+        }
+
+        fn size(&self, entry: &TreeEntry) -> Result<u64, TreeFailure> {
+            self.0.size(entry)
+        }
+
+        fn blob(&self, entry: &TreeEntry) -> Result<Vec<u8>, TreeFailure> {
+            self.0.blob(entry)
+        }
+    }
+
     #[test]
     fn a_commit_that_changes_one_of_many_reads_one() {
         let (rules, mut cache) = (rules("path = 'apps'"), Cache::default());
@@ -515,7 +552,8 @@ mod tests {
             names.iter().map(|name| (format!("apps/{name}.toml"), application(name, "qa"))).collect();
         let mut fresh = |files: &[(String, String)]| {
             let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
-            let reading = read(&Files::new(&files), &rules, &Listed::new(), &mut cache).unwrap();
+            let tree = Hashed(Files::new(&files));
+            let reading = read(&tree, &rules, &Listed::new(), &mut cache).unwrap();
             (reading.applications.len(), reading.fresh)
         };
         assert_eq!(fresh(&files), (500, 500));

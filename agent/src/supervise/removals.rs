@@ -10,7 +10,7 @@ use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::resource::ResourceRef;
 use tracing::Instrument as _;
 
-use super::{Change, environments};
+use super::Change;
 use crate::context::{Context, Environment};
 use crate::removals::Removal;
 use crate::{monitor, reconcile};
@@ -57,11 +57,10 @@ fn delete_command<'a>(id: &EnvironmentId, objects: impl Iterator<Item = &'a Reso
     ))
 }
 
-/// Begins what is owed, and takes back what is not wanted any more. What is said of that.
-pub(super) fn settle(change: &Change<'_>) -> Vec<String> {
+/// Begins what is owed, and takes back what is operated again or not wanted any more. What is said of that.
+pub(super) fn settle(change: &Change<'_>, operated: &BTreeSet<EnvironmentId>) -> Vec<String> {
     let Change { context, config, tasks, .. } = change;
     context.removals.forget_departures();
-    let operated: BTreeSet<EnvironmentId> = environments::all(config).map(|(id, _)| id).collect();
     let prunes = |removal: &Removal| {
         config.application_source.iter().any(|source| source.name == removal.source && source.prune)
     };

@@ -62,9 +62,10 @@ async fn what_leaves_a_source_that_prunes_leaves_the_cluster() {
     let kept = config_map("kept", "1").replace("metadata: { name: kept }", keep);
     let commit = manifests(&world, &[("kept.yaml", &kept)], "One that stays");
     synced_to(&world, &commit).await;
-    world.cluster.put(serde_json::json!({
+    let other = serde_json::json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "other", "namespace": "shop" }, "data": {}
-    }));
+    });
+    world.cluster.put(other).unwrap();
     let commit = no_shop(&world);
     gone(&world, "shop").await;
     let lines = changes(&world, &commit).await;

@@ -69,7 +69,7 @@ async fn a_list_makes_each_of_a_template_in_yaml() {
     fleet(&world).commit("main", &[("app.yaml", &broken)], "A mistake");
     let error = refused(&world, "fleet", "nothing gives {txt}").await;
     assert!(
-        error.contains(":app.yaml:11:38: nothing gives {txt}: there are {app}, {text} (for number 1 of the list)"),
+        error.contains(":app.yaml:11:35: nothing gives {txt}: there are {app}, {text} (for number 1 of the list)"),
         "{error}"
     );
     assert!(named(&world.state().await.unwrap(), "cart").is_some(), "what is wrong changes nothing");

@@ -12,13 +12,23 @@ pub enum Part {
 }
 
 /// Line and column, from 1, of what is at a place in the first document of a text, or of the nearest thing around it that is
-/// there. A key is shown where its value is none of its own.
+/// there. Of a table or a list, where its key is.
 pub fn locate(text: &str, place: &[Part]) -> (usize, usize) {
+    find(text, place, false)
+}
+
+/// The same of the key of it, where what is wrong is its name.
+pub fn locate_key(text: &str, place: &[Part]) -> (usize, usize) {
+    find(text, place, true)
+}
+
+fn find(text: &str, place: &[Part], wants_key: bool) -> (usize, usize) {
     let Ok(documents) = tree::parse(text) else { return (1, 1) };
     let Some(mut here) = documents.first() else { return (1, 1) };
     let anchors = tree::anchors(here);
     let mut offset = here.at().start;
-    for part in place {
+    for (number, part) in place.iter().enumerate() {
+        let wants_key = wants_key && number + 1 == place.len();
         while let Node::Alias { anchor, .. } = here {
             let Some(there) = anchors.get(anchor) else { return position(text, offset) };
             here = there;
@@ -26,7 +36,8 @@ pub fn locate(text: &str, place: &[Part]) -> (usize, usize) {
         let next = match (part, here) {
             (Part::Key(name), Node::Mapping { entries, .. }) => {
                 entries.iter().find(|(key, _)| key.text() == Some(name)).map(|(key, value)| {
-                    offset = if matches!(value, Node::Scalar { .. }) { value.at().start } else { key.at().start };
+                    let is_word = matches!(value, Node::Scalar { .. });
+                    offset = if is_word && !wants_key { value.at().start } else { key.at().start };
                     value
                 })
             }
@@ -65,6 +76,7 @@ mod tests {
         assert_eq!(of(&[key("application"), Part::Index(7)]), (2, 1));
         let aliased = [key("application"), Part::Index(1), key("environment"), Part::Index(0), key("name")];
         assert_eq!(of(&aliased), (5, 11));
+        assert_eq!(locate_key(text, &name), (5, 5));
         assert_eq!((locate("a: [", &[]), locate("", &[key("a")])), ((1, 1), (1, 1)));
     }
 }

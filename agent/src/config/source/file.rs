@@ -7,7 +7,7 @@ use quarterdeck_shared::application::ApplicationSpec;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::spelled::{Spelled, Syntax, place_at};
+use super::spelled::{FileProblem, Spelled, Syntax, place_at};
 use super::{ApplicationSource, allowed};
 use crate::config::Config;
 use crate::config::application::{self, Written};
@@ -29,18 +29,6 @@ pub struct FileRead {
     pub applications: Vec<ApplicationSpec>,
     /// What is wrong with the others, or with all of it.
     pub problems: Vec<FileProblem>,
-}
-
-/// Something wrong in a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line}:{column}: {message}")]
-pub struct FileProblem {
-    /// From 1.
-    pub line: usize,
-    /// From 1.
-    pub column: usize,
-    /// What is wrong, and what would be right.
-    pub message: String,
 }
 
 /// What the applications of a file are held against. Relative addresses begin at `base`, as those of the configuration do.
@@ -78,8 +66,9 @@ pub fn read_value(value: &Value, spelled: Spelled<'_>, held: Held<'_>) -> FileRe
     match toml::from_str(&text) {
         Ok(file) => checked_all(file, spelled, held),
         Err(error) => {
-            let place = place_at(&text, error.span().map_or(0, |span| span.start));
-            wrong(spelled.problem(&place, error.message().to_owned()))
+            let (place, is_key) = place_at(&text, error.span().map_or(0, |span| span.start));
+            let message = error.message().to_owned();
+            wrong(if is_key { spelled.problem_of_key(&place, message) } else { spelled.problem(&place, message) })
         }
     }
 }
@@ -166,9 +155,9 @@ mod tests {
         let held = Held { source: &source, config: &Config::default(), base: Path::new("/etc/qd") };
         let of = |text: &str, syntax| read(Spelled { text, syntax }, held);
         let toml = "[[application]]\nname = 'good'\n[[application.environment]]\nname = 'qa'\nrepository = '/srv/fleet'\n\
-                    cluster = 'c'\nnamespace = 'n'\nprotected = true\nvariables.values = { A = '1' }\n";
+                    cluster = 'c'\nnamespace = 'shop'\nprotected = true\nvariables.values = { A = '1' }\n";
         let yaml = "# the good one\napplication:\n- name: good\n  environment:\n  - name: qa\n    repository: /srv/fleet\n    cluster: c\n    \
-                    namespace: n\n    protected: true\n    variables: { values: { A: '1' } }\n";
+                    namespace: shop\n    protected: true\n    variables: { values: { A: '1' } }\n";
         let read = of(yaml, Syntax::Yaml);
         assert_eq!(read, of(toml, Syntax::Toml));
         assert_eq!((read.applications.len(), &read.problems[..]), (1, &[][..]));
@@ -177,12 +166,12 @@ mod tests {
         for (from, to, problem) in [
             ("cluster: c", "cluster: d", "7:14: cluster \"d\" is not among the clusters of source teams"),
             ("protected: true", "protected: [", "11:1: "),
-            ("protected: true", "protceted: true", "9:16: unknown field `protceted`"),
+            ("protected: true", "protceted: true", "9:5: unknown field `protceted`"),
             ("protected: true", "protected: maybe", "9:16: invalid type: string \"maybe\", expected a boolean"),
             ("protected: true", "protected:", "9:5: nothing is written here"),
             ("name: good", "name: Good", "3:9: \"Good\" cannot name an application"),
             ("# the good one", "agent: {}", "1:1: unknown field `agent`"),
-            ("- name: good", "- nmae: good", "3:9: unknown field `nmae`"),
+            ("- name: good", "- nmae: good", "3:3: unknown field `nmae`"),
         ] {
             let text = yaml.replace(from, to);
             let told = told(&text);

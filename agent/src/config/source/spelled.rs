@@ -5,7 +5,6 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::FileProblem;
 use crate::config::locate;
 
 /// In what a file is written.
@@ -26,6 +25,18 @@ impl Syntax {
             _ => None,
         }
     }
+}
+
+/// Something wrong in a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {message}")]
+pub struct FileProblem {
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// What is wrong, and what would be right.
+    pub message: String,
 }
 
 /// A text.
@@ -83,6 +94,15 @@ impl Spelled<'_> {
         FileProblem { line, column, message }
     }
 
+    /// A key at a place that is wrong.
+    pub(super) fn problem_of_key(&self, place: &[Part], message: String) -> FileProblem {
+        let (line, column) = match self.syntax {
+            Syntax::Toml => locate::locate_key(self.text, place).unwrap_or_else(|| self.locate(place)),
+            Syntax::Yaml => yaml::locate_key(self.text, place),
+        };
+        FileProblem { line, column, message }
+    }
+
     /// Line and column of what is at a place, or of the nearest thing around it that is there.
     pub fn locate(&self, place: &[Part]) -> (usize, usize) {
         match self.syntax {
@@ -108,24 +128,25 @@ fn nothing_at(value: &Value, at: &mut Vec<Part>) -> Option<Vec<Part>> {
     }
 }
 
-/// What is at an offset of a TOML text: the key or the value with the least text around it.
-pub(super) fn place_at(text: &str, offset: usize) -> Vec<Part> {
-    let Ok(root) = DeTable::parse(text) else { return Vec::new() };
-    let mut nearest = Nearest { offset, found: Vec::new(), length: usize::MAX };
+/// What is at an offset of a TOML text: the key or the value with the least text around it, and whether it is the key.
+pub(super) fn place_at(text: &str, offset: usize) -> (Vec<Part>, bool) {
+    let Ok(root) = DeTable::parse(text) else { return (Vec::new(), false) };
+    let mut nearest = Nearest { offset, found: Vec::new(), length: usize::MAX, is_key: false };
     nearest.table(root.get_ref(), &mut Vec::new());
-    nearest.found
+    (nearest.found, nearest.is_key)
 }
 
 struct Nearest {
     offset: usize,
     found: Vec<Part>,
     length: usize,
+    is_key: bool,
 }
 
 impl Nearest {
-    fn see(&mut self, span: std::ops::Range<usize>, at: &[Part]) {
+    fn see(&mut self, span: std::ops::Range<usize>, at: &[Part], is_key: bool) {
         if span.contains(&self.offset) && span.len() < self.length {
-            self.length = span.len();
+            (self.length, self.is_key) = (span.len(), is_key);
             self.found = at.to_vec();
         }
     }
@@ -133,14 +154,14 @@ impl Nearest {
     fn table(&mut self, table: &DeTable<'_>, at: &mut Vec<Part>) {
         for (key, value) in table {
             at.push(Part::Key(key.get_ref().to_string()));
-            self.see(key.span(), at);
+            self.see(key.span(), at, true);
             self.value(value, at);
             at.pop();
         }
     }
 
     fn value(&mut self, value: &Spanned<DeValue<'_>>, at: &mut Vec<Part>) {
-        self.see(value.span(), at);
+        self.see(value.span(), at, false);
         match value.get_ref() {
             DeValue::Table(table) => self.table(table, at),
             DeValue::Array(items) => {
