@@ -82,7 +82,7 @@ impl Spelled<'_> {
         let value = documents.into_iter().next().map_or_else(|| Value::Object(serde_json::Map::new()), |one| one.value);
         match nothing_at(&value, &mut Vec::new()) {
             Some(place) => {
-                Err(self.problem(&place, "nothing is written here: write a value, or leave it out".to_owned()))
+                Err(self.problem_of_key(&place, "nothing is written here: write a value, or leave it out".to_owned()))
             }
             None => Ok(value),
         }
