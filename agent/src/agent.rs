@@ -25,6 +25,7 @@ use crate::journal::Journal;
 use crate::journal::fact::Fact;
 use crate::places::Places;
 use crate::poll::Repositories;
+use crate::removals::Removals;
 use crate::renderers::confinement::Confinement;
 use crate::renderers::programs::Renderers;
 use crate::renders::Renders;
@@ -77,6 +78,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         config: watch::Sender::new(Arc::new(Config::default())),
         config_path,
         wanted: Wanted::default(),
+        removals: Removals::open(&data_dir, sources.news()),
         identity: Identity::load(&data_dir),
         data_dir,
         repositories: Repositories::default(),

@@ -60,7 +60,9 @@ fn find(of: Option<&str>, config: &Config) -> ClusterConfig {
         Some(name) => config.cluster.iter().find(|cluster| cluster.name == name),
         None => config.cluster.first(),
     };
-    named.cloned().unwrap_or_else(|| ClusterConfig::named(of))
+    let found = named.cloned().unwrap_or_else(|| ClusterConfig::named(of));
+    // Another label leads to no other cluster.
+    ClusterConfig { labels: BTreeMap::new(), ..found }
 }
 
 /// Whether an environment that names this cluster goes where it went before.

@@ -26,6 +26,7 @@ use crate::images::Images;
 use crate::journal::Journal;
 use crate::places::Places;
 use crate::poll::Repositories;
+use crate::removals::Removals;
 use crate::renderers::programs::Renderers;
 use crate::renders::Renders;
 use crate::telemetry::Telemetry;
@@ -55,6 +56,8 @@ pub struct Context {
     pub images: watch::Sender<Arc<Images>>,
     /// What each environment wants in its cluster, as it was last rendered.
     pub wanted: Wanted,
+    /// Environments that left a source, and whose objects are to be deleted.
+    pub removals: Removals,
     /// Which agent this is.
     pub identity: Identity,
     /// The applications in force.

@@ -42,6 +42,7 @@
 //!   that decrypt its files. [`signing`]: those that sign images.
 //! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`renders`]: what they made before,
 //!   sealed on the disk. [`sops`]: the keys and the program that decrypt its files. [`signing`]: those that sign images.
+//! - [`sources`], [`removals`]: applications that git defines, and what is deleted of those that leave it.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`connectivity`], [`readable`]: what can be reached.
 //! - [`config`], [`context`], [`agent`], [`command`], [`cli`], [`telemetry`], [`upkeep`], [`flood`]: the process.
@@ -67,6 +68,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod doctor;
+pub mod removals;
 pub mod sources;
 pub mod supervise;
 pub mod telemetry;

@@ -14,6 +14,7 @@
 pub mod adopt;
 pub mod merge;
 pub mod queries;
+pub mod remove;
 pub mod rollback;
 
 pub mod neighbours;

@@ -11,8 +11,10 @@
 //! Invariant: what cannot be read, and what is wrong, changes nothing of what runs. Limits that the configuration sets are held
 //! at each reload, for the set that is in force too.
 
+pub mod aside;
 pub mod folder;
 mod kept;
+mod listing;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,22 +23,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use quarterdeck_core::departure::{self, Departure};
 use quarterdeck_git::{CommitId, GitError};
-use quarterdeck_shared::application::{ApplicationName, SourceName};
+use quarterdeck_shared::application::{ApplicationName, EnvironmentId, SourceName};
 use quarterdeck_shared::error::chain;
 use quarterdeck_shared::event::Event;
 use quarterdeck_shared::snapshot::{ApplicationSourceStatus, DefinedIn, Key, Object};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::kept::Kept;
-use self::reading::{Cache, Placed, Reading, Rules};
+use self::kept::{InForce, Kept};
+use self::listing::Listing;
+use self::reading::{Cache, Listed, Placed, Reading, Rules};
 use crate::commit_tree::CommitTree;
 use crate::config::Config;
 use crate::config::source::ApplicationSource;
 use crate::context::Context;
 use crate::journal::fact::Fact;
 use crate::poll::Repository;
+use crate::removals::Removal;
 use crate::supervise;
 
 /// Lines of an event: a person reads some; the log of the agent has all.
@@ -58,13 +63,17 @@ pub struct Sources {
 struct Known {
     rules: Arc<Rules>,
     repository: Result<Followed, String>,
+    /// What its template is made for that only a remote lists.
+    listing: Listing,
     cache: Cache,
+    /// What that was for the set in force.
+    listed: Listed,
     /// The commit of the set in force.
     commit: Option<CommitId>,
     applications: Vec<Placed>,
     since: Option<Timestamp>,
-    /// The newest commit that was read and is right.
-    looked: Option<CommitId>,
+    /// The newest commit that was read and is right, and what its template was made for.
+    looked: Option<(CommitId, Listed)>,
     error: Option<String>,
     /// The names that a set had which is not in force any more, and those of the one that is; nothing where that is told.
     changed: Option<BTreeSet<ApplicationName>>,
@@ -108,7 +117,7 @@ impl Sources {
         }
         self.gone.extend(before.into_iter().map(|known| known.rules.source.name.clone()));
         self.kept.keep_only(self.known.iter().map(|known| &known.rules.source.name).collect());
-        self.look_at_all().await;
+        self.look_at_all(context).await;
         Arc::new(self.composed())
     }
 
@@ -116,7 +125,7 @@ impl Sources {
     pub async fn follow(&mut self, context: &Arc<Context>, tasks: &tokio_util::task::TaskTracker) {
         let mut lines = Vec::new();
         let began = Instant::now();
-        if self.look_at_all().await {
+        if self.look_at_all(context).await {
             match supervise::apply(context, Arc::new(self.composed()), tasks).await {
                 Ok(more) => lines = more,
                 Err(error) => tracing::error!(error = %chain(&error), "the sources were applied only in part"),
@@ -133,7 +142,7 @@ impl Sources {
         seen.extend(self.gone.drain(..).map(|name| Fact::Gone(Key::application_source(&name))));
         let mut events = Vec::new();
         for known in &mut self.known {
-            let status = known.status();
+            let status = known.status(context);
             let name = &status.name;
             if let (Some(names), Some(commit)) = (known.changed.take(), &known.commit) {
                 let changes = own_lines(lines, &names);
@@ -168,20 +177,29 @@ impl Sources {
         let repository = self.repository(context, &source, base);
         let address = repository.as_ref().map(|followed| followed.repository.address().to_owned()).unwrap_or_default();
         let rules = Arc::new(Rules { source, config: self.file.clone(), base: base.to_owned() });
+        let listing = Listing::begin(context, &rules, &self.news);
         // Another repository under this name is another source.
         let old = old.filter(|old| old.address() == address);
-        let commit = match &old {
-            Some(old) => old.commit.clone(),
-            None => self.kept.commit(&rules.source.name, &address),
+        let (commit, listed) = match &old {
+            Some(old) => (old.commit.clone(), Some(old.listed.clone())),
+            None => self.kept.in_force(&rules.source.name, &address).unzip(),
         };
-        let (before, since, changed, shown) = match old {
-            Some(old) => (old.applications, old.since, old.changed, old.shown),
-            None => (Vec::new(), None, None, None),
+        let is_same = |old: &Known| {
+            let Rules { source, config, base } = &*old.rules;
+            (source, &**config, base) == (&rules.source, &*rules.config, &rules.base)
+        };
+        let is_known = old.as_ref().is_some_and(is_same);
+        let (before, since, changed, shown, cache) = match old {
+            Some(old) => (old.applications, old.since, old.changed, old.shown, old.cache),
+            None => (Vec::new(), None, None, None, Cache::default()),
         };
         let mut known = Known {
             rules,
             repository,
-            cache: Cache::default(),
+            listing,
+            // What files say depends on what they are held against.
+            cache: if is_known { cache } else { Cache::default() },
+            listed: listed.unwrap_or_default(),
             commit,
             applications: before,
             since,
@@ -194,7 +212,7 @@ impl Sources {
             known.error = Some(error.clone());
         }
         if let Some(commit) = known.commit.clone() {
-            match known.read(&commit).await {
+            match known.read(&commit, known.listed.clone()).await {
                 Ok(reading) if reading.is_missing => known.error = Some(known.problems(&commit, &reading.problems)),
                 Ok(reading) => {
                     known.error = (!reading.problems.is_empty()).then(|| known.problems(&commit, &reading.problems));
@@ -222,12 +240,12 @@ impl Sources {
 
     /// Looks at the newest commit of each source; whether a set is another one now. A name that one source gives up is free
     /// for another one: so it is looked again, once for each at the most.
-    async fn look_at_all(&mut self) -> bool {
+    async fn look_at_all(&mut self, context: &Context) -> bool {
         let mut is_news = false;
         for _ in 0..=self.known.len() {
             let mut changed = false;
             for at in 0..self.known.len() {
-                changed |= self.look(at).await;
+                changed |= self.look(at, context).await;
             }
             is_news |= changed;
             if !changed {
@@ -238,7 +256,7 @@ impl Sources {
     }
 
     /// Looks at the newest commit of a source; whether its set is another one now.
-    async fn look(&mut self, at: usize) -> bool {
+    async fn look(&mut self, at: usize, context: &Context) -> bool {
         let others = self.known.iter().enumerate().filter(|(other, _)| *other != at);
         let of_others = others.flat_map(|(_, known)| {
             let of = format!("source {}", known.rules.source.name);
@@ -255,10 +273,19 @@ impl Sources {
                 return false;
             }
         };
-        if known.looked.as_ref() == Some(&commit) && known.error.is_none() {
+        let listed = match known.listing.now() {
+            Ok(Some(listed)) => listed,
+            Ok(None) => return false,
+            Err(why) => {
+                known.error = Some(why);
+                return false;
+            }
+        };
+        let looked = Some((commit.clone(), listed.clone()));
+        if known.looked == looked && known.error.is_none() {
             return false;
         }
-        let reading = match known.read(&commit).await {
+        let reading = match known.read(&commit, listed.clone()).await {
             Ok(reading) => reading,
             Err(why) => {
                 known.error = Some(why);
@@ -275,10 +302,13 @@ impl Sources {
             return false;
         }
         known.error = None;
-        known.looked = Some(commit.clone());
+        known.looked = looked;
         let is_other = known.applications != reading.applications;
+        let (name, place) = (known.rules.source.name.clone(), known.rules.source.place());
         if is_other {
             let before = std::mem::replace(&mut known.applications, reading.applications);
+            let is_same_place = self.kept.place(&name) == Some(&place);
+            known.leave(context, &before, is_same_place);
             let names = before.iter().chain(&known.applications).map(|placed| placed.spec.name.clone());
             known.changed.get_or_insert_default().extend(names);
         }
@@ -286,8 +316,10 @@ impl Sources {
             known.since = Some(Timestamp::now());
         }
         known.commit = Some(commit.clone());
-        let names = known.applications.iter().map(|placed| placed.spec.name.clone()).collect();
-        self.kept.keep(&known.rules.source.name, known.address(), commit, names);
+        known.listed = listed.clone();
+        let applications = known.applications.iter().map(|placed| placed.spec.name.clone()).collect();
+        let repository = known.address().to_owned();
+        self.kept.keep(&name, InForce { repository, commit, applications, place, listed });
         is_other
     }
 
@@ -326,19 +358,50 @@ impl Known {
         commit.map(Some).ok_or_else(|| format!("{} has no branch {branch}", self.address()))
     }
 
+    /// Decides what becomes of the objects of the environments that left.
+    fn leave(&self, context: &Context, before: &[Placed], is_same_place: bool) {
+        let Rules { source, .. } = &*self.rules;
+        let snapshot = context.journal.snapshot();
+        let is_suspended = |id: &EnvironmentId| snapshot.environment(id).is_some_and(|status| status.suspended);
+        let departures = departure::departures(&departure::Change {
+            prune: source.prune,
+            prune_max: source.prune_max,
+            may_be_empty: self.listing.comes_and_goes(),
+            is_same_place,
+            before: before.iter().map(|placed| &placed.spec).collect(),
+            after: self.applications.iter().map(|placed| &placed.spec).collect(),
+            is_suspended: &is_suspended,
+        });
+        let deleted = departures.iter().filter(|(_, departure)| *departure == Departure::Deleted);
+        let removal = |(id, _): &(EnvironmentId, Departure)| {
+            let application = before.iter().find(|placed| placed.spec.name == id.application)?;
+            let spec = application.spec.environment(&id.environment)?;
+            Some(Removal {
+                environment: id.clone(),
+                source: source.name.clone(),
+                cluster: spec.cluster.clone(),
+                namespace: spec.namespace.clone(),
+                repository: spec.repository.clone(),
+            })
+        };
+        let deleted = deleted.filter_map(removal).collect();
+        context.removals.decided(departures, deleted);
+    }
+
     /// What a commit says.
-    async fn read(&mut self, commit: &CommitId) -> Result<Reading, String> {
+    async fn read(&mut self, commit: &CommitId, listed: Listed) -> Result<Reading, String> {
         let Ok(Followed { repository, .. }) = &self.repository else { return Err(String::new()) };
         let began = Instant::now();
         let (rules, commit, mut cache) = (self.rules.clone(), commit.clone(), std::mem::take(&mut self.cache));
         let read = repository.work(move |mirror| {
             let tree = CommitTree { mirror, commit, bytes_max: reading::FILE_BYTES_MAX };
-            let reading = reading::read(&tree, &rules, &mut cache);
+            let reading = reading::read(&tree, &rules, &listed, &mut cache);
             Ok((reading, cache))
         });
         let (reading, cache) = read.await.map_err(|error| chain(&error))?;
         self.cache = cache;
-        tracing::debug!(source = %self.rules.source.name, elapsed = ?began.elapsed(), "read");
+        let fresh = reading.as_ref().map_or(0, |reading| reading.fresh);
+        tracing::debug!(source = %self.rules.source.name, fresh, elapsed = ?began.elapsed(), "read");
         reading.map_err(|error| chain(&*error))
     }
 
@@ -351,7 +414,7 @@ impl Known {
         shown.chain(more).collect::<Vec<_>>().join("\n")
     }
 
-    fn status(&self) -> ApplicationSourceStatus {
+    fn status(&self, context: &Context) -> ApplicationSourceStatus {
         ApplicationSourceStatus {
             name: self.rules.source.name.clone(),
             repository: quarterdeck_git::url::redact(&self.rules.source.repository),
@@ -360,6 +423,7 @@ impl Known {
             applications: self.applications.len() as u32,
             since: self.since,
             error: self.error.clone(),
+            pruning: context.removals.lines(&self.rules.source.name),
         }
     }
 }

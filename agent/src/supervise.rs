@@ -4,6 +4,7 @@
 
 mod applications;
 mod environments;
+mod removals;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
@@ -19,6 +20,7 @@ use crate::artifacts::ArtifactError;
 use crate::charts::ChartProblem;
 use crate::charts::source::ChartSource;
 use crate::config::Config;
+use crate::config::source::ApplicationSource;
 use crate::context::{Application, Context, Environment};
 use crate::journal::NotKept;
 use crate::journal::fact::Fact;
@@ -48,11 +50,13 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     }
     lines.extend(environments::begin(&change, environments).await?);
     lines.extend(applications::begin(&change, applications).await?);
-    let sources = config.application_source.iter();
-    let sources = sources.filter_map(|source| change.repository(&source.repository).ok());
+    let sources = config.application_source.iter().flat_map(ApplicationSource::repositories_read);
+    let sources = sources.filter_map(|address| change.repository(&address).ok());
     let gone = context.repositories.keep_only(&used(context).into_iter().chain(sources).collect::<Vec<_>>());
     let gone = gone.into_iter().map(|address| Fact::Gone(Key::repository(&address)));
     context.charts.keep_only(&charts_used(context));
+    let operated = environments::all(&config).map(|(id, _)| id).collect();
+    lines.extend(removals::settle(&change, &operated));
     context.journal.publish(gone.collect()).await;
     Ok(lines)
 }

@@ -221,6 +221,30 @@ pub enum Event {
         /// Commit, file and line of each problem, and what it is.
         message: String,
     },
+    /// The objects of an environment that left a source of applications are deleted.
+    EnvironmentPruned {
+        /// The source.
+        source: SourceName,
+        /// The environment.
+        environment: EnvironmentId,
+        /// How many objects were deleted.
+        deleted: u64,
+        /// Those that stay, each with why.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<String>,
+    },
+    /// The objects of an environment that left a source are not deleted yet; it is tried again.
+    EnvironmentNotPruned {
+        /// The source.
+        source: SourceName,
+        /// The environment.
+        environment: EnvironmentId,
+        /// Why.
+        message: String,
+        /// What to do; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        hint: String,
+    },
     /// The socket was not where the agent listened, and it listens there again.
     SocketRemade {
         /// Where.

@@ -21,6 +21,7 @@ mod charts;
 mod fleet;
 mod growth;
 mod restart;
+mod sources;
 mod start;
 
 mod build;
@@ -94,6 +95,7 @@ const FAMILIES: &[Family] = &[
     ("fleet", fleet::family),
     ("growth", growth::family),
     ("restart", restart::family),
+    ("sources", sources::family),
     ("start", start::family),
     ("build", build::family),
     ("many", many::family),

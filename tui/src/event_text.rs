@@ -52,6 +52,14 @@ pub fn describe(event: &Event) -> EventText<'_> {
         Event::ApplicationSourceRefused { source, message } => {
             (Tone::Bad, format!("applications of {source} refused"), message)
         }
+        Event::EnvironmentPruned { environment, deleted, kept, .. } => {
+            let left = if kept.is_empty() { String::new() } else { format!("; {} left", kept.len()) };
+            let kept: &str = kept.first().map_or("", String::as_str);
+            (Tone::Plain, format!("objects of removed environment {environment}: {deleted} pruned{left}"), kept)
+        }
+        Event::EnvironmentNotPruned { environment, message, .. } => {
+            (Tone::Bad, format!("objects of removed environment {environment} are not pruned yet"), message)
+        }
         Event::SocketRemade { path, why } => (Tone::Warning, format!("listening at {path} again"), why),
         Event::HistoryRestored { from, state_of } => {
             let state = state_of.map(|time| format!(", state of {time:.0}")).unwrap_or_default();

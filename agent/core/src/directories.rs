@@ -1,10 +1,9 @@
 //! Which directories of a repository stand for applications and their environments, by a pattern such as
-//! `apps/{app}/envs/{env}`, and what a template says of each. Pure.
+//! `apps/{app}/envs/{env}`. Pure. What a template says of each is in [`crate::generate`].
 //!
 //! ```text
-//! pattern + paths of files ─ Pattern::find ─► directories, each with the names in it ─ fill(template) ─► TOML of one
+//! pattern + paths of files ─ Pattern::find ─► directories, each with the names in it, which are DNS labels
 //! ```
-//! A name is a DNS label, so that what it is filled into stays the TOML that it was.
 
 use std::collections::BTreeMap;
 
@@ -138,15 +137,6 @@ impl Pattern {
     }
 }
 
-/// What a template says of a directory: `{app}` and `{env}` are its names.
-pub fn fill(template: &str, directory: &Directory) -> String {
-    let text = template.replace(APPLICATION, directory.application.as_str());
-    match &directory.environment {
-        Some(environment) => text.replace(ENVIRONMENT, environment.as_str()),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,14 +194,5 @@ mod tests {
         assert_eq!(wrong.path, "apps/My_Shop/envs/prod");
         assert!(wrong.why.starts_with("\"My_Shop\" cannot name an application"), "{}", wrong.why);
         assert_eq!(Pattern::parse("{app}").unwrap().root(), "");
-    }
-
-    #[test]
-    fn a_template_has_the_names_of_the_directory() {
-        let (found, _) = Pattern::parse("apps/{app}/{env}").unwrap().find(["apps/shop/prod/a.yaml"]);
-        let text = "name = '{app}'\npath = 'apps/{app}/{env}'\nkept = '{tag}'\n";
-        assert_eq!(fill(text, &found[0]), "name = 'shop'\npath = 'apps/shop/prod'\nkept = '{tag}'\n");
-        let (found, _) = Pattern::parse("apps/{app}").unwrap().find(["apps/shop/a.yaml"]);
-        assert_eq!(fill("{app}/{env}", &found[0]), "shop/{env}");
     }
 }

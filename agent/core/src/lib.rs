@@ -23,7 +23,9 @@
 //! - [`deployed_marks`]: which artifacts of a registry are marked as what an environment runs.
 //! - [`sbom`]: which packages an image is listed to have.
 //! - [`scan`]: what a scanner found in an image, and whether it may be promoted with it.
-//! - [`directories`]: which directories of a repository stand for applications, and what a template says of each.
+//! - [`directories`]: which directories of a repository stand for applications. [`generate`]: what else a template is made for, and
+//!   what it says of each.
+//! - [`departure`]: what becomes of the objects of an environment that leaves a source of applications.
 //! - [`gc`]: what of it nobody needs any more on the machine that built it.
 //! - [`import`]: what Argo CD or Flux is asked for, as applications of ours. [`adopt`]: the objects that they hold become ours.
 //! - [`own_repository`]: repositories that this machine holds itself: their names, and what a key may do with them.
@@ -48,11 +50,13 @@ pub mod admission;
 pub mod before_push;
 pub mod charts;
 pub mod commit_status;
+pub mod departure;
 pub mod deployed_marks;
 pub mod directories;
 pub mod dockerignore;
 pub mod follow;
 pub mod gc;
+pub mod generate;
 pub mod immutable_tags;
 pub mod import;
 pub mod merge_comment;

@@ -12,6 +12,7 @@
 //! below. Not here: what a document means (that is [`crate::render`]).
 
 mod compose;
+mod place;
 mod scalar;
 pub(crate) mod text;
 pub(crate) mod tree;
@@ -23,6 +24,8 @@ use quarterdeck_shared::error::Hint;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::SerializerOptions;
+
+pub use self::place::{Part, locate, locate_key};
 
 /// A text longer than this, in bytes, is refused. An API server takes objects of 1.5 MiB; a file with all CRDs of a large operator has 5 MiB.
 pub const TEXT_BYTES_MAX: usize = 32 << 20;

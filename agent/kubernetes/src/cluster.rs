@@ -3,6 +3,7 @@
 mod adoption;
 mod listing;
 mod planning;
+mod removal;
 mod sight;
 mod sync;
 
@@ -35,6 +36,7 @@ use quarterdeck_core::yaml;
 use quarterdeck_system::identity::Identity;
 
 pub use self::adoption::Adoption;
+pub use self::removal::Removed;
 
 /// A cluster.
 #[derive(Clone)]

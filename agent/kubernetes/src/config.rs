@@ -1,5 +1,6 @@
 //! Which clusters there are: what a person writes below `[[cluster]]`, and what is taken where nothing is written.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub struct ClusterConfig {
     /// one where none is called so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// By these a template of an application source selects it; nothing else looks at them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Send the credentials of its user over plain http to another machine, too. Without it such a server is refused.
     #[serde(default)]
     pub insecure: bool,
@@ -51,6 +55,7 @@ impl ClusterConfig {
             name: name.unwrap_or(CURRENT_CONTEXT).to_owned(),
             kubeconfig: None,
             context: None,
+            labels: BTreeMap::new(),
             insecure: false,
             max_concurrent_requests: default_max_concurrent_requests(),
             timeout_seconds: default_timeout_seconds(),

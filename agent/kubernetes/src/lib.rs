@@ -73,7 +73,7 @@ mod proxy;
 
 pub use crate::apply::{Executed, Far};
 pub use crate::changes::ClusterChange;
-pub use crate::cluster::{Adoption, Cluster};
+pub use crate::cluster::{Adoption, Cluster, Removed};
 pub use crate::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};
 pub use crate::discovery::{Kind, Kinds};
 pub use crate::error::ClusterError;

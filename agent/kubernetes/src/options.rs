@@ -31,6 +31,8 @@ pub struct Options {
     pub neighbours: Option<Arc<Neighbours>>,
     /// Read the inventory anew also where nothing is to be written: a new revision came, and so may have another agent.
     pub fresh: bool,
+    /// The environment itself left: nothing of it is wanted any more, and that `desired` is empty is no mistake.
+    pub removed: bool,
     /// The hooks of the release; none where `desired` is not all of one.
     pub hooks: Option<Arc<Wanted>>,
 }

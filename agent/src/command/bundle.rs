@@ -13,7 +13,7 @@ mod push;
 mod show;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
@@ -23,7 +23,8 @@ use quarterdeck_shared::id::TypedId;
 pub(crate) use self::create::CreateError;
 pub(crate) use self::push::PushError;
 use super::config_path::ConfigPath;
-use crate::config::Config;
+use crate::config::{Config, places};
+use crate::sources::aside;
 
 /// What is done with a bundle.
 #[derive(Debug, Subcommand)]
@@ -103,9 +104,20 @@ pub(crate) fn run(command: BundleCommand, out: &mut dyn Write, progress: &mut dy
     }
 }
 
-/// What the configuration says of an environment.
-fn configured(config: &Config, environment: &EnvironmentId) -> anyhow::Result<EnvironmentSpec> {
+/// What the configuration says of an environment, or the commit of a source that is in force.
+fn configured(config: &Config, path: &Path, environment: &EnvironmentId) -> anyhow::Result<EnvironmentSpec> {
     let application = config.applications.iter().find(|one| one.name == environment.application);
-    let of = application.and_then(|one| one.environments.iter().find(|one| one.name == environment.environment));
-    of.cloned().with_context(|| format!("the configuration has no environment {environment}"))
+    let of = application.and_then(|one| one.environment(&environment.environment));
+    match of {
+        Some(spec) => Ok(spec.clone()),
+        // The configuration wins, as in the agent: what it has of an application is all of it.
+        None if config.application_source.is_empty() || application.is_some() => {
+            anyhow::bail!("the configuration has no environment {environment}")
+        }
+        None => {
+            let base = path.parent().unwrap_or(Path::new("/"));
+            let data_dir = places::data_dir(&config.agent)?;
+            Ok(aside::environment(config, base, &data_dir, environment)?)
+        }
+    }
 }

@@ -4,6 +4,8 @@
 
 mod allowed;
 pub mod file;
+pub mod generate;
+pub mod spelled;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,6 +16,7 @@ use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_shared::application::SourceName;
 use serde::Deserialize;
 
+use self::generate::{Generator, WrittenGenerator};
 use super::Config;
 use super::finding::Finding;
 use super::locate::Step;
@@ -32,10 +35,22 @@ pub struct ApplicationSource {
     pub branch: Option<String>,
     /// The folder whose `.toml` files define applications, with all below it.
     pub path: Option<String>,
+    /// Its `.yaml` and `.yml` files do so, too. Off by default: manifests may be beside them.
+    #[serde(default)]
+    pub yaml: bool,
     /// Instead of files: each directory that matches is an environment of an application.
     pub pattern: Option<String>,
     /// The file that says what such a directory means.
     pub template: Option<String>,
+    /// The same for more than directories.
+    #[serde(default)]
+    pub generate: Vec<WrittenGenerator>,
+    /// Whether the objects of what leaves it are deleted.
+    #[serde(default)]
+    pub prune: bool,
+    /// Environments that may be deleted at the same time: more is a moved folder or a wrong merge more often than a wish.
+    #[serde(default = "default_prune_max")]
+    pub prune_max: usize,
     /// The clusters that its environments may be in.
     #[serde(default)]
     pub clusters: Vec<String>,
@@ -53,13 +68,18 @@ pub struct ApplicationSource {
     pub(super) sops: SopsConfig,
 }
 
+/// Four applications with an environment for tests and one for use, and some room.
+const fn default_prune_max() -> usize {
+    10
+}
+
 /// Where in its repository a source defines applications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout<'a> {
     /// Files below a folder.
     Files(&'a str),
-    /// A template, for each directory that matches.
-    Template(Pattern, &'a str),
+    /// A template, for each of what these give; of two, for each with each.
+    Template(Vec<Generator>, &'a str),
 }
 
 impl ApplicationSource {
@@ -67,9 +87,36 @@ impl ApplicationSource {
     pub fn layout(&self) -> Option<Layout<'_>> {
         match (&self.path, &self.pattern, &self.template) {
             (Some(path), None, None) => Some(Layout::Files(path)),
-            (None, Some(pattern), Some(template)) => Some(Layout::Template(Pattern::parse(pattern).ok()?, template)),
+            (None, Some(pattern), Some(template)) => {
+                Some(Layout::Template(vec![Generator::Directories(Pattern::parse(pattern).ok()?)], template))
+            }
+            (None, None, Some(template)) => {
+                let generators: Option<Vec<Generator>> = self.generate.iter().map(|one| one.read().ok()).collect();
+                Some(Layout::Template(generators.filter(|all| !all.is_empty())?, template))
+            }
             _ => None,
         }
+    }
+
+    /// What a template is made for; nothing where there is none.
+    pub fn generators(&self) -> Vec<Generator> {
+        match self.layout() {
+            Some(Layout::Template(generators, _)) => generators,
+            Some(Layout::Files(_)) | None => Vec::new(),
+        }
+    }
+
+    /// Its own repository, and those whose branches and merge requests it lists.
+    pub fn repositories_read(&self) -> Vec<String> {
+        let generators = self.generators();
+        let listed = generators.iter().filter_map(|one| one.repository(&self.repository)).map(str::to_owned);
+        listed.chain([self.repository.clone()]).collect()
+    }
+
+    /// Where it is read from, in a line: applications that are not in another place have not left it.
+    pub fn place(&self) -> String {
+        let Self { branch, path, yaml, pattern, template, generate, .. } = self;
+        format!("{branch:?} {path:?} {yaml} {pattern:?} {template:?} {generate:?}")
     }
 }
 
@@ -88,13 +135,33 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
             say("repository", error.to_string());
         }
         check_layout(source, &mut say);
+        if source.yaml && source.path.is_none() {
+            say("yaml", "the end of the template's name says what it is written in: leave out yaml".to_owned());
+        }
+        if source.prune_max == 0 {
+            say("prune_max", "nothing could be pruned: leave out prune instead".to_owned());
+        }
+        let generators = generate::problems(&source.generate, &source.repository, config, base);
         check_limits(source, config, base, &mut say);
+        findings.extend(generators.into_iter().map(|(at, option, message)| {
+            let place = [Step::Key("application_source"), Step::Index(index), Step::Key("generate"), Step::Index(at)];
+            let option = (!option.is_empty()).then_some(Step::Key(option));
+            Finding { place: place.into_iter().chain(option).collect(), message }
+        }));
     }
 }
 
 fn check_layout(source: &ApplicationSource, say: &mut impl FnMut(&'static str, String)) {
-    let ApplicationSource { path, pattern, template, .. } = source;
+    let ApplicationSource { path, pattern, template, generate, .. } = source;
+    if !generate.is_empty() && (path.is_some() || pattern.is_some()) {
+        let option = if path.is_some() { "path" } else { "pattern" };
+        return say(
+            option,
+            format!("[[application_source.generate]] says what the template is made for: leave out {option}"),
+        );
+    }
     match (path, pattern, template) {
+        (None, None, Some(template)) if !generate.is_empty() => check_template(template, say),
         (None, None, None) => {
             say("name", "where are the applications? Set path, or pattern and template".to_owned());
         }
@@ -102,7 +169,9 @@ fn check_layout(source: &ApplicationSource, say: &mut impl FnMut(&'static str, S
             say("path", "applications are in files below path, or in directories by pattern: leave out one".to_owned());
         }
         (None, Some(_), None) => say("pattern", "what does a directory mean? Set template to a file".to_owned()),
-        (None, None, Some(_)) => say("template", "which directories is it for? Set pattern".to_owned()),
+        (None, None, Some(_)) => {
+            say("template", "what is it made for? Set pattern, or add [[application_source.generate]]".to_owned());
+        }
         (Some(path), None, None) if escapes(path) => {
             say("path", format!("the path {path:?} must be a folder inside the repository"));
         }
@@ -111,10 +180,14 @@ fn check_layout(source: &ApplicationSource, say: &mut impl FnMut(&'static str, S
             if let Err(error) = Pattern::parse(pattern) {
                 say("pattern", error.to_string());
             }
-            if template.is_empty() || escapes(template) {
-                say("template", format!("the template {template:?} must be a file inside the repository"));
-            }
+            check_template(template, say);
         }
+    }
+}
+
+fn check_template(template: &str, say: &mut impl FnMut(&'static str, String)) {
+    if template.is_empty() || escapes(template) {
+        say("template", format!("the template {template:?} must be a file inside the repository"));
     }
 }
 
@@ -150,6 +223,64 @@ fn check_limits(source: &ApplicationSource, config: &Config, base: &Path, say: &
         // Any address will do to see whether the prefix can be read.
         if let Err(error) = RepositoryUrl::parse("/", base).and_then(|any| any.covered_by(prefix, base)) {
             say("repositories", error.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with a source that is written so, with its line.
+    fn told(text: &str) -> String {
+        let text = format!(
+            "[[application_source]]\nname = 'teams'\nrepository = '/srv/fleet'\nclusters = ['staging']\nnamespaces = ['*']\n{text}\n"
+        );
+        let problem = Config::parse(Path::new("/etc/qd/config.toml"), &text).err().map(|error| error.to_string());
+        problem.map(|text| text.replace("/etc/qd/config.toml:", "")).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_source_says_where_its_applications_are_and_what_its_template_is_made_for() {
+        for (text, wrong) in [
+            ("path = 'apps'", ""),
+            ("path = 'apps'\nyaml = true\nprune = true\nprune_max = 3", ""),
+            ("pattern = 'apps/{app}'\ntemplate = 'app.toml'", ""),
+            ("template = 'app.yaml'\n[[application_source.generate]]\nclusters = {}", ""),
+            ("", "2:8: where are the applications?"),
+            ("template = 'app.toml'", "6:12: what is it made for?"),
+            ("pattern = 'apps/{app}'", "6:11: what does a directory mean?"),
+            ("path = 'a'\npattern = 'apps/{app}'", "6:8: applications are in files below path, or"),
+            ("path = '../a'", "6:8: the path \"../a\" must be a folder inside"),
+            ("path = 'a'\nprune_max = 0", "7:13: nothing could be pruned"),
+            ("pattern = 'apps/{app}'\ntemplate = 'app.toml'\nyaml = true", "8:8: the end of the template's name says"),
+            (
+                "path = 'a'\n[[application_source.generate]]\nclusters = {}",
+                "6:8: [[application_source.generate]] says what",
+            ),
+            (
+                "template = '/app.toml'\n[[application_source.generate]]\nclusters = {}",
+                "6:12: the template \"/app.toml\"",
+            ),
+            (
+                "template = 'a.toml'\n[[application_source.generate]]\nbranches = '['",
+                "8:12: `[` opens a `[` that is not closed",
+            ),
+            ("template = 'a.toml'\n[[application_source.generate]]\nbranch = '*'", "8:1: unknown field `branch`"),
+        ] {
+            let told = told(text);
+            assert!(told.starts_with(wrong) && told.is_empty() == wrong.is_empty(), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_source_in_another_folder_is_in_another_place_and_one_that_prunes_is_not() {
+        let of = |text: &str| -> ApplicationSource {
+            toml::from_str(&format!("name = 'teams'\nrepository = '/srv/fleet'\n{text}\n")).unwrap()
+        };
+        assert_eq!(of("path = 'a'").place(), of("path = 'a'\nprune = true\nclusters = ['b']").place());
+        for other in ["path = 'b'", "path = 'a'\nbranch = 'b'", "path = 'a'\nyaml = true"] {
+            assert_ne!(of("path = 'a'").place(), of(other).place(), "{other}");
         }
     }
 }

@@ -133,6 +133,8 @@ fn every_option_stands_in_the_example() {
         let error = toml::from_str::<Config>(&format!("[{table}]\nwrong = 1\n")).unwrap_err().to_string();
         assert_example_has(&error);
     }
+    let generate = "[[application_source]]\nname = 'a'\nrepository = 'b'\n[[application_source.generate]]\nwrong = 1\n";
+    assert_example_has(&toml::from_str::<Config>(generate).unwrap_err().to_string());
     for part in [
         "[application.code]",
         "[[application.image]]",

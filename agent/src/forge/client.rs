@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use quarterdeck_core::generate::Preview;
 use quarterdeck_core::secrets::SecretScrubber;
 use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_shared::error::{Hint, chain};
@@ -27,6 +28,13 @@ const ANSWER_MAX: usize = 4 << 20;
 
 /// Pages of comments in which ours is looked for: a merge request with a thousand comments before our first has another problem.
 const PAGES_MAX: usize = 10;
+
+/// Open merge requests that templates are made for: more previews than that no cluster runs, and who has more names a narrower
+/// branch.
+const PREVIEWS_MAX: usize = 200;
+
+/// Pages of them, those of forks among them.
+const PREVIEW_PAGES_MAX: usize = 20;
 
 /// One for all forges and the life of the agent: they are asked at the pace of polls, and to make one reads all authorities.
 static CLIENT: LazyLock<Option<Client>> = LazyLock::new(|| {
@@ -89,6 +97,20 @@ pub enum ForgeError {
         /// Its words.
         words: String,
     },
+    /// It answered something else than a list of merge requests.
+    #[error("forge {forge} answered with no list of merge requests")]
+    Unreadable {
+        /// Which forge.
+        forge: String,
+    },
+    /// More merge requests are open than templates are made for.
+    #[error("forge {forge} has more than {max} open merge requests there")]
+    TooMany {
+        /// Which forge.
+        forge: String,
+        /// The bound.
+        max: usize,
+    },
     /// It will never take this.
     #[error("forge {forge} rejects the {what}: {status} {words}")]
     Rejected {
@@ -130,7 +152,7 @@ impl fmt::Display for What {
 impl ForgeError {
     /// Whether it passes by itself.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Busy { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Busy { .. } | Self::Unreadable { .. })
     }
 }
 
@@ -144,6 +166,8 @@ impl Hint for ForgeError {
             Self::Refused { what: What::Status, .. } => "give the token the right to write commit statuses: scope api in GitLab, repo:status in GitHub, write:repository in Gitea".into(),
             Self::Refused { what: What::Protection, .. } => "give the token the right to read how tags are protected: scope read_api in GitLab, Metadata: read in GitHub, read:repository of an administrator of the repository in Gitea".into(),
             Self::Rejected { what: What::Protection, .. } => "see that the token may see the repository; Gitea lists protected tags since version 1.23".into(),
+            Self::Unreadable { .. } => "see that api in [[forge]] leads to the API of the forge".into(),
+            Self::TooMany { .. } => "close those that are over, or make the template for branches".into(),
             Self::Busy { .. } | Self::Rejected { .. } => "".into(),
         }
     }
@@ -209,6 +233,31 @@ impl Forge {
     pub async fn open_merge_requests(&self, project: &str, count: usize) -> Result<Vec<OpenMergeRequest>, ForgeError> {
         let at = self.config.kind.open_merge_requests(&self.api, project, count);
         Ok(self.config.kind.open_listed(&self.ask(What::MergeRequests, Method::GET, at, None).await?))
+    }
+
+    /// All open merge requests of one of its projects, those of forks only where that is asked, in the order of their numbers.
+    ///
+    /// # Errors
+    /// Also where there are more than a cluster has room for: half of them would look as if the others were closed.
+    pub async fn previews(&self, project: &str, forks: bool) -> Result<Vec<Preview>, ForgeError> {
+        let kind = self.config.kind;
+        let mut all = Vec::new();
+        for page in 1.. {
+            let body =
+                self.ask(What::MergeRequests, Method::GET, kind.all_open(&self.api, project, page), None).await?;
+            let listed = kind.previews_listed(&body);
+            let Some(listed) = listed else { return Err(ForgeError::Unreadable { forge: self.config.url.clone() }) };
+            if listed.is_empty() {
+                break;
+            }
+            all.extend(listed.into_iter().filter(|(_, is_of_fork)| forks || !is_of_fork).map(|(preview, _)| preview));
+            if all.len() > PREVIEWS_MAX || page >= PREVIEW_PAGES_MAX {
+                return Err(ForgeError::TooMany { forge: self.config.url.clone(), max: PREVIEWS_MAX });
+            }
+        }
+        all.sort_by_key(|preview| preview.number);
+        all.dedup_by_key(|preview| preview.number);
+        Ok(all)
     }
 
     /// Whether it protects a tag of one of its projects.

@@ -32,13 +32,13 @@ pub(super) async fn plan(
 ) -> Result<PlannedSync, ClusterError> {
     let name = &environment.id;
     if !options.partial && environment.cluster.is_left_behind(name, &options.namespace, desired).await? {
-        options.neighbours = Some(Arc::new(all(context, environment).await));
+        options.neighbours = Some(Arc::new(all(context, &Place::of(environment)).await));
     }
     let planned = environment.cluster.plan(name, desired, memory, &options).await?;
     if options.neighbours.is_some() || !planned.needs_neighbours() {
         return Ok(planned);
     }
-    options.neighbours = Some(Arc::new(all(context, environment).await));
+    options.neighbours = Some(Arc::new(all(context, &Place::of(environment)).await));
     environment.cluster.plan(name, desired, memory, &options).await
 }
 
@@ -72,17 +72,34 @@ pub fn wake(context: &Context, names: Vec<EnvironmentId>) {
     names.iter().filter_map(|name| context.environment(name)).for_each(|environment| environment.wake());
 }
 
+/// Whose neighbours are looked at.
+pub(super) struct Place<'a> {
+    /// Which environment; it need not be operated any more.
+    pub(super) id: &'a EnvironmentId,
+    /// The cluster that it names.
+    pub(super) cluster: Option<&'a str>,
+    /// Where its manifests are, or were.
+    pub(super) repository: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// Of one that is operated.
+    pub(super) fn of(environment: &'a Environment) -> Self {
+        let Environment { id, spec, .. } = environment;
+        Self { id, cluster: spec.cluster.as_deref(), repository: &spec.repository }
+    }
+}
+
 /// What the others want, as git has it now.
-pub(super) async fn all(context: &Arc<Context>, environment: &Environment) -> Neighbours {
-    let here = &environment.spec;
+pub(super) async fn all(context: &Arc<Context>, here: &Place<'_>) -> Neighbours {
     let config = context.config();
-    let is_same = crate::clusters::same_as(here.cluster.as_deref(), &config);
+    let is_same = crate::clusters::same_as(here.cluster, &config);
     let mut resolved = HashMap::new();
     let mut all = BTreeMap::new();
     for application in &config.applications {
         for there in application.environments.iter().filter(|there| is_same(there.cluster.as_deref())) {
             let id = EnvironmentId::new(&application.name, &there.name);
-            if id == environment.id {
+            if id == *here.id {
                 continue;
             }
             if let Some(other) = context.environment(&id) {

@@ -9,6 +9,7 @@ use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::{Revision, RevisionError};
 use quarterdeck_shared::snapshot::{EnvironmentStatus, RenderedFrom};
 
+use super::neighbours::Place;
 use super::reuse::{self, Made};
 use super::{ReconcileError, chart, cluster_error, make, options, render, resolve, target};
 use crate::context::{Context, Environment};
@@ -141,7 +142,7 @@ pub(super) async fn diff_to(
     let memory = context.journal.ask(move |history| history.memory(&asked)).await?;
     let mut options = options(environment, None);
     options.hooks = super::hooks(rendered, &revision, None);
-    options.neighbours = Some(Arc::new(super::neighbours::all(context, environment).await));
+    options.neighbours = Some(Arc::new(super::neighbours::all(context, &Place::of(environment)).await));
     let (planned, objects) = environment
         .cluster
         .diff(name, &rendered.manifests, &memory, &options)

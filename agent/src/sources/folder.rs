@@ -3,12 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use quarterdeck_core::generate::{Element, Preview};
 use quarterdeck_core::tree::EntryMode;
 use quarterdeck_core::tree::memory::Files;
+use quarterdeck_git::CommitId;
 use quarterdeck_shared::application::SourceName;
 
-use super::reading::{self, Cache, Rules};
+use super::reading::{self, Cache, Listed, Rules};
 use crate::config::Config;
+use crate::config::source::ApplicationSource;
+use crate::config::source::generate::Generator;
+use crate::config::source::spelled::Syntax;
 
 /// Files of a folder: as many as a listing of a commit has.
 const FILES_MAX: usize = 200_000;
@@ -43,11 +48,12 @@ pub fn check(config: Config, base: &Path, name: &SourceName, folder: &Path) -> R
     let source = config.application_source.iter().find(|source| source.name == *name).cloned();
     let source = source.ok_or_else(|| FolderError::Unknown(name.clone()))?;
     let template = source.template.clone();
+    let listed = samples(&source);
     let mut files = Files::default();
-    gather(folder, "", &mut files, &|path| path.ends_with(".toml") || template.as_deref() == Some(path))?;
+    gather(folder, "", &mut files, &|path| Syntax::of(path).is_some() || template.as_deref() == Some(path))?;
     let rules = Rules { source, config: Arc::new(config), base: base.to_owned() };
     let failed = |error: quarterdeck_core::tree::TreeFailure| FolderError::Wrong(vec![error.to_string()]);
-    let reading = reading::read(&files, &rules, &mut Cache::default()).map_err(failed)?;
+    let reading = reading::read(&files, &rules, &listed, &mut Cache::default()).map_err(failed)?;
     let place = |problem: String| match problem.strip_prefix(' ') {
         Some(of_all) => format!("{}: {of_all}", folder.display()),
         None => folder.join(problem).display().to_string(),
@@ -67,6 +73,26 @@ pub fn check(config: Config, base: &Path, name: &SourceName, folder: &Path) -> R
     }));
     if problems.is_empty() { Ok(reading.applications.len()) } else { Err(FolderError::Wrong(problems)) }
 }
+
+/// One of each for what only a remote lists: what a template says of it can be checked.
+fn samples(source: &ApplicationSource) -> Listed {
+    let commit: CommitId = SAMPLE.parse().unwrap_or_else(|_| unreachable!("it is a commit"));
+    let sample = |generator: &Generator| match generator {
+        Generator::Branches { .. } => Some(Element::of_branch("example", &commit)),
+        Generator::MergeRequests { .. } => Some(Element::of_merge_request(&Preview {
+            number: 1,
+            branch: "example".to_owned(),
+            commit: commit.clone(),
+            target: "main".to_owned(),
+        })),
+        Generator::List(_) | Generator::Directories(_) | Generator::Clusters(_) => None,
+    };
+    let all = source.generators();
+    all.iter().enumerate().filter_map(|(index, generator)| Some((index, vec![sample(generator)?]))).collect()
+}
+
+/// The commit of a branch that is only an example.
+const SAMPLE: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// The files below a folder; the content only of those that are looked into.
 fn gather(root: &Path, below: &str, files: &mut Files, is_read: &dyn Fn(&str) -> bool) -> Result<(), FolderError> {

@@ -7,21 +7,29 @@ use quarterdeck_git::CommitId;
 use quarterdeck_shared::application::{ApplicationName, SourceName};
 use serde::{Deserialize, Serialize};
 
+use super::reading::Listed;
+
 /// The file, and what it says.
 #[derive(Debug)]
 pub(super) struct Kept {
     path: PathBuf,
-    sources: BTreeMap<SourceName, One>,
+    sources: BTreeMap<SourceName, InForce>,
 }
 
-/// A source.
+/// What of a source is in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct One {
+pub(super) struct InForce {
     /// The redacted address: another one under this name is another source.
-    repository: String,
-    commit: CommitId,
-    /// Those that were in force.
-    applications: BTreeSet<ApplicationName>,
+    pub(super) repository: String,
+    pub(super) commit: CommitId,
+    /// Their names.
+    pub(super) applications: BTreeSet<ApplicationName>,
+    /// Where in the repository they were read, see [`crate::config::source::ApplicationSource::place`].
+    #[serde(default)]
+    pub(super) place: String,
+    /// What a template was made for that only a remote lists.
+    #[serde(default)]
+    pub(super) listed: Listed,
 }
 
 impl Kept {
@@ -32,9 +40,15 @@ impl Kept {
         Self { path, sources: sources.unwrap_or_default() }
     }
 
-    /// The commit of a source that was in force.
-    pub(super) fn commit(&self, source: &SourceName, repository: &str) -> Option<CommitId> {
-        self.sources.get(source).filter(|one| one.repository == repository).map(|one| one.commit.clone())
+    /// The commit of a source that was in force, and what its template was made for.
+    pub(super) fn in_force(&self, source: &SourceName, repository: &str) -> Option<(CommitId, Listed)> {
+        let one = self.sources.get(source).filter(|one| one.repository == repository)?;
+        Some((one.commit.clone(), one.listed.clone()))
+    }
+
+    /// Where in its repository a source was read.
+    pub(super) fn place(&self, source: &SourceName) -> Option<&String> {
+        self.sources.get(source).map(|one| &one.place)
     }
 
     /// The applications of a source that were in force.
@@ -53,14 +67,7 @@ impl Kept {
 
     /// Writes what is in force now, whole or not at all. A disk that does not take it costs a start without the forge its newest
     /// applications.
-    pub(super) fn keep(
-        &mut self,
-        source: &SourceName,
-        repository: &str,
-        commit: CommitId,
-        applications: BTreeSet<ApplicationName>,
-    ) {
-        let now = One { repository: repository.to_owned(), commit, applications };
+    pub(super) fn keep(&mut self, source: &SourceName, now: InForce) {
         if self.sources.get(source) == Some(&now) {
             return;
         }
@@ -79,6 +86,8 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use quarterdeck_core::generate::Element;
+
     use super::*;
 
     #[test]
@@ -87,17 +96,27 @@ mod tests {
         let name: SourceName = "teams".parse().unwrap();
         let commit: CommitId = "1".repeat(40).parse().unwrap();
         let mut kept = Kept::open(dir.path());
-        assert_eq!(kept.commit(&name, "/srv/fleet"), None);
-        kept.keep(&name, "/srv/fleet", commit.clone(), ["shop".parse().unwrap()].into());
+        assert_eq!(kept.in_force(&name, "/srv/fleet"), None);
+        let branch = Element::of_branch("fix", &commit);
+        let listed = Listed::from([(1, vec![branch])]);
+        let now = InForce {
+            repository: "/srv/fleet".to_owned(),
+            commit: commit.clone(),
+            applications: ["shop".parse().unwrap()].into(),
+            place: "apps".to_owned(),
+            listed: listed.clone(),
+        };
+        kept.keep(&name, now);
         let again = Kept::open(dir.path());
-        assert_eq!(again.commit(&name, "/srv/fleet"), Some(commit));
-        assert_eq!(again.commit(&name, "/srv/other"), None);
+        assert_eq!(again.in_force(&name, "/srv/fleet"), Some((commit, listed)));
+        assert_eq!(again.in_force(&name, "/srv/other"), None);
+        assert_eq!(again.place(&name).map(String::as_str), Some("apps"));
         assert_eq!(again.names(&name), ["shop".parse().unwrap()].into());
         Kept::open(dir.path()).keep_only([&name].into());
         assert_eq!(Kept::open(dir.path()).names(&name).len(), 1);
         Kept::open(dir.path()).keep_only(BTreeSet::new());
         assert_eq!(Kept::open(dir.path()).names(&name).len(), 0);
         std::fs::write(dir.path().join("application-sources.json"), "{").unwrap();
-        assert_eq!(Kept::open(dir.path()).commit(&name, "/srv/fleet"), None);
+        assert_eq!(Kept::open(dir.path()).in_force(&name, "/srv/fleet"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What a commit of a source says: its files, or the directories that a template is for, become applications. What did not change
+//! What a commit of a source says: its files, or a template and what that is made for, become applications. What did not change
 //! since the last commit is not read again.
 
 use std::collections::btree_map::Entry;
@@ -6,19 +6,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use quarterdeck_core::directories::{self, Pattern};
+use quarterdeck_core::directories::Pattern;
+use quarterdeck_core::generate::{self, Element, Unknown};
 use quarterdeck_core::tree::{EntryMode, Node, Tree, TreeEntry, TreeFailure};
 use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
+use serde_json::Value;
 
 use crate::config::Config;
-use crate::config::source::file::{self, FileProblem, FileRead};
+use crate::config::source::file::{self, FileRead, Held};
+use crate::config::source::generate::Generator;
+use crate::config::source::spelled::{FileProblem, Spelled, Syntax};
 use crate::config::source::{ApplicationSource, Layout};
 
 /// Problems that are shown: a person fixes some at a time.
 pub(super) const PROBLEMS_SHOWN: usize = 20;
 
-/// Applications, environments of a template, and files of a source: some thousand services in three environments.
-const COUNT_MAX: usize = 10_000;
+/// Applications, what a template is made for, and files of a source: some thousand services in three environments.
+pub(super) const COUNT_MAX: usize = 10_000;
 
 /// Bytes of a file: some thousand applications.
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -33,6 +37,12 @@ pub(super) struct Rules {
     pub(super) config: Arc<Config>,
     /// Where relative addresses begin.
     pub(super) base: PathBuf,
+}
+
+impl Rules {
+    fn held(&self) -> Held<'_> {
+        Held { source: &self.source, config: &self.config, base: &self.base }
+    }
 }
 
 /// An application, and the file that defines it.
@@ -51,29 +61,36 @@ pub(super) struct Reading {
     pub(super) problems: Vec<String>,
     /// Whether the folder or the template is not there at all.
     pub(super) is_missing: bool,
+    /// How many files, or elements of a template, were read and not known of the last commit.
+    pub(super) fresh: usize,
 }
 
-/// What files said by their ids, and the names that were filled into them. Only what the last commit had is in it.
+/// What files said by their ids, and what was filled into them. Only what the last commit had is in it.
 #[derive(Default)]
 pub(super) struct Cache(HashMap<String, Arc<Unit>>);
 
-/// A file, or a template for one directory.
+/// A file, or a template for one element.
 struct Unit {
     said: FileRead,
     bytes: u64,
 }
 
+/// What branches and merge requests give, by the place of their generator.
+pub(super) type Listed = BTreeMap<usize, Vec<Element>>;
+
 /// Reads the files of a commit.
 ///
 /// # Errors
 /// Where they cannot be read.
-pub(super) fn read(tree: &dyn Tree, rules: &Rules, cache: &mut Cache) -> Result<Reading, TreeFailure> {
-    let mut found = Found { tree, rules, before: std::mem::take(cache), now: Cache::default(), bytes: 0 };
+pub(super) fn read(tree: &dyn Tree, rules: &Rules, listed: &Listed, cache: &mut Cache) -> Result<Reading, TreeFailure> {
+    let before = std::mem::take(cache);
+    let mut found = Found { tree, rules, listed, before, now: Cache::default(), bytes: 0, fresh: 0 };
     let reading = match rules.source.layout() {
         Some(Layout::Files(path)) => found.files(path),
-        Some(Layout::Template(pattern, template)) => found.directories(&pattern, template),
+        Some(Layout::Template(generators, template)) => found.generated(&generators, template),
         None => Ok(Reading::default()),
     };
+    let reading = reading.map(|reading| Reading { fresh: found.fresh, ..reading });
     *cache = found.now;
     reading
 }
@@ -81,29 +98,42 @@ pub(super) fn read(tree: &dyn Tree, rules: &Rules, cache: &mut Cache) -> Result<
 struct Found<'a> {
     tree: &'a dyn Tree,
     rules: &'a Rules,
+    listed: &'a Listed,
     before: Cache,
     now: Cache,
     bytes: u64,
+    fresh: usize,
+}
+
+/// A template as it was read.
+struct Template {
+    text: String,
+    syntax: Syntax,
+    value: Result<Value, FileProblem>,
 }
 
 impl Found<'_> {
-    /// The `.toml` files below a folder.
+    /// The files below a folder.
     fn files(&mut self, path: &str) -> Result<Reading, TreeFailure> {
         if self.tree.lookup(path)? != Some(Node::Folder) {
             return Ok(missing(format!(" there is no folder {path}")));
         }
         let listing = self.tree.entries(path)?;
-        let files: Vec<TreeEntry> = listing.entries.into_iter().filter(|one| one.path.ends_with(".toml")).collect();
+        let has_yaml = self.rules.source.yaml;
+        let syntax = |path: &str| Syntax::of(path).filter(|syntax| has_yaml || *syntax == Syntax::Toml);
+        let files = listing.entries.into_iter().filter_map(|one| syntax(&one.path).map(|syntax| (one, syntax)));
+        let files: Vec<(TreeEntry, Syntax)> = files.collect();
         if files.len() > COUNT_MAX {
             return Ok(wrong(too_much(path)));
         }
         let (mut reading, mut places) = (Reading::default(), BTreeMap::<ApplicationName, Arc<str>>::new());
-        for entry in files {
+        for (entry, syntax) in files {
             if !is_file(&entry) {
                 reading.problems.push(format!("{}: a link or a submodule: write the file itself", entry.path));
                 continue;
             }
-            let unit = self.unit(&entry, &entry.path, |text| text)?;
+            let held = self.rules.held();
+            let unit = self.unit(&entry, &entry.path, |text| file::read(Spelled { text, syntax }, held))?;
             reading.problems.extend(unit.said.problems.iter().map(|problem| format!("{}:{problem}", entry.path)));
             let file: Arc<str> = entry.path.into();
             for spec in &unit.said.applications {
@@ -121,32 +151,49 @@ impl Found<'_> {
         Ok(reading)
     }
 
-    /// A template for each directory that matches; directories of one application are environments of it.
-    fn directories(&mut self, pattern: &Pattern, template: &str) -> Result<Reading, TreeFailure> {
-        let root = pattern.root();
-        if self.tree.lookup(&root)? != Some(Node::Folder) {
-            return Ok(missing(format!(" there is no folder {root}")));
+    /// A template for each element; what is said of one application are environments of it.
+    fn generated(&mut self, generators: &[Generator], template: &str) -> Result<Reading, TreeFailure> {
+        let mut reading = Reading::default();
+        let mut elements: Option<Vec<Element>> = None;
+        for (index, generator) in generators.iter().enumerate() {
+            let some = match generator {
+                Generator::Directories(pattern) => match self.directories(pattern, &mut reading)? {
+                    Ok(found) => found,
+                    Err(why) => return Ok(missing(why)),
+                },
+                other => self.elements(index, other),
+            };
+            let count = elements.as_ref().map_or(1, Vec::len).saturating_mul(some.len());
+            if count > COUNT_MAX {
+                return Ok(wrong(format!(" the template is made for {count}; the limit is {COUNT_MAX}")));
+            }
+            elements = Some(match elements {
+                Some(before) => generate::product(&before, &some),
+                None => some,
+            });
         }
         let entry = match self.tree.lookup(template)? {
             Some(Node::File(entry)) if is_file(&entry) => entry,
             _ => return Ok(missing(format!(" there is no file {template}"))),
         };
-        let listing = self.tree.entries(&root)?;
-        let (found, misnamed) = pattern.find(listing.entries.iter().map(|entry| entry.path.as_str()));
-        if found.len() > COUNT_MAX {
-            return Ok(wrong(format!(" {} directories match; the limit is {COUNT_MAX}", found.len())));
-        }
-        let mut reading = Reading::default();
-        reading.problems.extend(misnamed.into_iter().map(|one| format!("{}: {}", one.path, one.why)));
         let file: Arc<str> = template.into();
-        let mut merged = BTreeMap::new();
-        for directory in found {
-            let at = &directory.path;
-            let unit = self.unit(&entry, at, |text| directories::fill(&text, &directory))?;
-            reading.problems.extend(unit.said.problems.iter().map(|problem| format!("{file}:{problem} (for {at})")));
+        let (mut merged, mut read, held) = (BTreeMap::new(), None, self.rules.held());
+        for element in elements.unwrap_or_default() {
+            let of = &element.of;
+            let values = element.values.iter().map(|(name, value)| format!(" {name}={value:?}")).collect::<String>();
+            let syntax = Syntax::of(template).unwrap_or(Syntax::Toml);
+            let unit = self.unit(&entry, &values, |text| {
+                let template = read.get_or_insert_with(|| Template {
+                    value: Spelled { text, syntax }.value(),
+                    text: text.to_owned(),
+                    syntax,
+                });
+                template.of(&element, held)
+            })?;
+            reading.problems.extend(unit.said.problems.iter().map(|problem| format!("{file}:{problem} (for {of})")));
             for spec in &unit.said.applications {
                 if let Err(why) = merge(&mut merged, spec) {
-                    reading.problems.push(format!("{file}: {why} (for {at})"));
+                    reading.problems.push(format!("{file}: {why} (for {of})"));
                 }
             }
         }
@@ -155,34 +202,90 @@ impl Found<'_> {
         Ok(reading)
     }
 
+    /// The directories that match; why there can be none.
+    fn directories(
+        &self,
+        pattern: &Pattern,
+        reading: &mut Reading,
+    ) -> Result<Result<Vec<Element>, String>, TreeFailure> {
+        let root = pattern.root();
+        if self.tree.lookup(&root)? != Some(Node::Folder) {
+            return Ok(Err(format!(" there is no folder {root}")));
+        }
+        let listing = self.tree.entries(&root)?;
+        let (found, misnamed) = pattern.find(listing.entries.iter().map(|entry| entry.path.as_str()));
+        reading.problems.extend(misnamed.into_iter().map(|one| format!("{}: {}", one.path, one.why)));
+        Ok(Ok(found.iter().map(Element::of_directory).collect()))
+    }
+
+    /// What a generator gives that needs no file.
+    fn elements(&self, index: usize, generator: &Generator) -> Vec<Element> {
+        let Rules { source, config, .. } = self.rules;
+        match generator {
+            Generator::List(entries) => {
+                let entries = entries.iter().enumerate();
+                entries.map(|(index, values)| Element::of_list(index + 1, values)).collect()
+            }
+            Generator::Clusters(labels) => {
+                let has_all =
+                    |own: &BTreeMap<String, String>| labels.iter().all(|(key, value)| own.get(key) == Some(value));
+                let allowed = config.cluster.iter().filter(|cluster| source.clusters.contains(&cluster.name));
+                let selected = allowed.filter(|cluster| has_all(&cluster.labels));
+                selected.map(|cluster| Element::of_cluster(&cluster.name, &cluster.labels)).collect()
+            }
+            Generator::Branches { .. } | Generator::MergeRequests { .. } | Generator::Directories(_) => {
+                self.listed.get(&index).cloned().unwrap_or_default()
+            }
+        }
+    }
+
     /// What a file says where it is used, with what is filled into it. One that cannot be read as text is a problem of its own.
     fn unit(
         &mut self,
         entry: &TreeEntry,
         used_at: &str,
-        filled: impl FnOnce(String) -> String,
+        read: impl FnOnce(&str) -> FileRead,
     ) -> Result<Arc<Unit>, TreeFailure> {
         let key = format!("{} {used_at}", entry.id);
         let unit = match self.before.0.get(&key).cloned() {
             Some(unit) => unit,
-            None => Arc::new(match self.tree.size(entry)? {
-                bytes if bytes > FILE_BYTES_MAX => {
-                    alone(format!("the file has {bytes} bytes; the limit is {FILE_BYTES_MAX}"))
-                }
-                _ => self.parsed(self.tree.blob(entry)?, filled),
-            }),
+            None => {
+                self.fresh += 1;
+                Arc::new(match self.tree.size(entry)? {
+                    bytes if bytes > FILE_BYTES_MAX => {
+                        alone(format!("the file has {bytes} bytes; the limit is {FILE_BYTES_MAX}"))
+                    }
+                    bytes => match std::str::from_utf8(&self.tree.blob(entry)?) {
+                        Ok(text) => Unit { said: read(text), bytes },
+                        Err(_) => alone("the file is not UTF-8".to_owned()),
+                    },
+                })
+            }
         };
         self.bytes += unit.bytes;
         self.now.0.insert(key, unit.clone());
         Ok(unit)
     }
+}
 
-    fn parsed(&self, bytes: Vec<u8>, filled: impl FnOnce(String) -> String) -> Unit {
-        let Rules { source, config, base } = self.rules;
-        let size = bytes.len() as u64;
-        match String::from_utf8(bytes) {
-            Ok(text) => Unit { said: file::read(&filled(text), source, config, base), bytes: size },
-            Err(_) => alone("the file is not UTF-8".to_owned()),
+impl Template {
+    /// What it says of an element.
+    fn of(&self, element: &Element, held: Held<'_>) -> FileRead {
+        let spelled = Spelled { text: &self.text, syntax: self.syntax };
+        let value = match &self.value {
+            Ok(value) => value,
+            Err(problem) => return file::wrong(problem.clone()),
+        };
+        match generate::fill(value, element) {
+            Ok(filled) => file::read_value(&filled, spelled, held),
+            Err(unknown) => {
+                let known: Vec<String> = element.values.keys().map(|name| format!("{{{name}}}")).collect();
+                let problem = |Unknown { at, placeholder }: Unknown| {
+                    let message = format!("nothing gives {placeholder}: there are {}", known.join(", "));
+                    spelled.problem(&at, message)
+                };
+                FileRead { problems: unknown.into_iter().map(problem).collect(), ..FileRead::default() }
+            }
         }
     }
 }
@@ -235,6 +338,7 @@ fn too_much(path: &str) -> String {
 mod tests {
     use super::*;
     use quarterdeck_core::tree::memory::Files;
+    use sha2::{Digest as _, Sha256};
 
     const LIMITS: &str = "clusters = ['staging']\nnamespaces = ['*']\n";
 
@@ -242,6 +346,12 @@ mod tests {
         let source = format!("name = 'teams'\nrepository = 'https://forge/ops/fleet'\n{layout}\n{LIMITS}");
         let source = toml::from_str(&source).unwrap();
         Rules { source, config: Arc::default(), base: PathBuf::from("/etc/qd") }
+    }
+
+    /// The same with tables behind the limits.
+    fn rules_with(layout: &str) -> Rules {
+        let source = format!("name = 'teams'\nrepository = 'https://forge/ops/fleet'\n{LIMITS}{layout}");
+        Rules { source: toml::from_str(&source).unwrap(), config: Arc::default(), base: PathBuf::from("/etc/qd") }
     }
 
     fn application(name: &str, environment: &str) -> String {
@@ -253,7 +363,7 @@ mod tests {
 
     /// Applications with their environments, and what is wrong.
     fn told(layout: &str, files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
-        let reading = read(&Files::new(files), &rules(layout), &mut Cache::default()).unwrap();
+        let reading = read(&Files::new(files), &rules(layout), &Listed::new(), &mut Cache::default()).unwrap();
         let line = |Placed { spec, file }: &Placed| {
             let environments: Vec<&str> = spec.environments.iter().map(|one| one.name.as_str()).collect();
             format!("{} {} {file}", spec.name, environments.join(","))
@@ -319,11 +429,138 @@ mod tests {
             let code = format!("[application.code]\nrepository = '{code}'\n[[application.image]]\nname = 'r/a'\n");
             let text = application("shop", "qa").replace("[[application.env", &format!("{code}[[application.env"));
             let rules = rules("path = ''\nimages = ['*']\nrepositories = ['https://forge']");
-            file::read(&text, &rules.source, &rules.config, &rules.base).applications.pop().unwrap()
+            file::read(Spelled { text: &text, syntax: Syntax::Toml }, rules.held()).applications.pop().unwrap()
         };
         let mut merged = BTreeMap::new();
         merge(&mut merged, &spec("https://forge/ops/a")).unwrap();
         let told = "application shop is another one in each directory: only its environments may differ";
         assert_eq!(merge(&mut merged, &spec("https://forge/ops/b")), Err(told.to_owned()));
+    }
+    #[test]
+    fn yaml_files_are_read_where_that_is_asked_and_a_name_is_defined_once() {
+        let yaml = "application:\n- name: shop\n  environment:\n  - name: qa\n    repository: https://forge/ops/fleet\n    \
+                    cluster: staging\n    namespace: shop\n";
+        let cart = application("cart", "qa");
+        let files = [("apps/cart.toml", &*cart), ("apps/shop.yaml", yaml)];
+        let both = ["cart qa apps/cart.toml", "shop qa apps/shop.yaml"].map(str::to_owned);
+        assert_eq!(told("path = 'apps'\nyaml = true", &files), (both.to_vec(), Vec::new()));
+        assert_eq!(told("path = 'apps'", &files).0, ["cart qa apps/cart.toml"]);
+        let shop = application("shop", "qa");
+        let files = [("apps/shop.toml", &*shop), ("apps/shop.yml", yaml), ("apps/x.yaml", "kind: ConfigMap\n")];
+        let (_, problems) = told("path = 'apps'\nyaml = true", &files);
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert_eq!(problems[0], "apps/shop.yml: application shop is defined in apps/shop.toml too");
+        assert!(problems[1].starts_with("apps/x.yaml:1:1: unknown field `kind`"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_template_is_made_for_a_list_for_clusters_and_for_each_with_each() {
+        let list = "template = 'app.toml'\n[[generate]]\nlist = [{ app = 'shop', tier = 'web' }, { app = 'cart', tier = 'db' }]\n";
+        let template = application("{app}", "{tier}");
+        let expected = ["cart db app.toml", "shop web app.toml"].map(str::to_owned).to_vec();
+        let of = |layout: &str, template: &str| {
+            let mut rules = rules_with(layout);
+            let clusters = "[[cluster]]\nname = 'staging'\nlabels = { region = 'eu' }\n[[cluster]]\nname = 'other'\nlabels = { region = 'eu' }\n\
+                            [[cluster]]\nname = 'us'\nlabels = { region = 'us' }\n";
+            rules.config = Arc::new(toml::from_str(clusters).unwrap());
+            rules.source.clusters.push("us".to_owned());
+            let reading =
+                read(&Files::new(&[("app.toml", template)]), &rules, &Listed::new(), &mut Cache::default()).unwrap();
+            let line = |Placed { spec, file }: &Placed| {
+                let environments: Vec<&str> = spec.environments.iter().map(|one| one.name.as_str()).collect();
+                format!("{} {} {file}", spec.name, environments.join(","))
+            };
+            (reading.applications.iter().map(line).collect::<Vec<_>>(), reading.problems)
+        };
+        assert_eq!(of(list, &template), (expected, Vec::new()));
+        let per_cluster = application("web", "{cluster}").replace("'staging'", "'{cluster}'");
+        let clusters = "template = 'app.toml'\n[[generate]]\nclusters = {}\n";
+        assert_eq!(of(clusters, &per_cluster).0, ["web staging,us app.toml"], "a cluster that is not allowed is none");
+        let eu = "template = 'app.toml'\n[[generate]]\nclusters = { region = 'eu' }\n";
+        assert_eq!(of(eu, &per_cluster).0, ["web staging app.toml"]);
+        let both = application("{app}", "{cluster}-{cluster.region}").replace("'staging'", "'{cluster}'");
+        let product = format!("{list}[[generate]]\nclusters = {{}}\n");
+        assert_eq!(of(&product, &both).0, ["cart staging-eu,us-us app.toml", "shop staging-eu,us-us app.toml"]);
+
+        let (_, problems) = of(list, &template.replace("{tier}", "{tyre}"));
+        assert_eq!(
+            problems[0],
+            "app.toml:4:8: nothing gives {tyre}: there are {app}, {tier} (for number 1 of the list)"
+        );
+        let (_, problems) = of(list, &template.replace("namespace", "namspace"));
+        assert!(problems[0].starts_with("app.toml:7:1: unknown field `namspace`"), "{problems:?}");
+        let (_, problems) = of(list, &template.replace("'{tier}'", "'a\"\\nb'"));
+        assert!(problems[0].starts_with("app.toml:4:8: "), "{problems:?}");
+        let many = vec!["{ app = 'a' }"; COUNT_MAX + 1].join(", ");
+        let (_, problems) = of(&format!("template = 'app.toml'\n[[generate]]\nlist = [{many}]\n"), &template);
+        assert_eq!(problems, [" the template is made for 10001; the limit is 10000"]);
+    }
+
+    #[test]
+    fn a_value_with_quotes_stays_a_value() {
+        let layout =
+            "template = 'app.toml'\n[[generate]]\nlist = [{ app = 'shop', ns = \"n'\\nprotected = true\\nx = '\" }]\n";
+        let template = application("{app}", "qa").replace("'n'", "'{ns}'");
+        let rules = rules_with(layout);
+        let reading =
+            read(&Files::new(&[("app.toml", &*template)]), &rules, &Listed::new(), &mut Cache::default()).unwrap();
+        let environment = &reading.applications[0].spec.environments[0];
+        assert_eq!((environment.namespace.as_str(), environment.protected), ("n'\nprotected = true\nx = '", false));
+    }
+
+    /// Files whose ids are those of their content, as in a commit.
+    struct Hashed(Files);
+
+    impl Hashed {
+        fn with_id(&self, mut entry: TreeEntry) -> TreeEntry {
+            let content = self.0.blob(&entry).unwrap();
+            let digest = Sha256::digest(&content);
+            let hex: String = digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
+            entry.id = hex.parse().unwrap();
+            entry
+        }
+    }
+
+    impl Tree for Hashed {
+        fn lookup(&self, path: &str) -> Result<Option<Node>, TreeFailure> {
+            Ok(self.0.lookup(path)?.map(|node| match node {
+                Node::File(entry) => Node::File(self.with_id(entry)),
+                Node::Folder => Node::Folder,
+            }))
+        }
+
+        fn entries(&self, folder: &str) -> Result<quarterdeck_core::tree::TreeListing, TreeFailure> {
+            let mut listing = self.0.entries(folder)?;
+            listing.entries = listing.entries.into_iter().map(|entry| self.with_id(entry)).collect();
+            Ok(listing)
+        }
+
+        fn size(&self, entry: &TreeEntry) -> Result<u64, TreeFailure> {
+            self.0.size(entry)
+        }
+
+        fn blob(&self, entry: &TreeEntry) -> Result<Vec<u8>, TreeFailure> {
+            self.0.blob(entry)
+        }
+    }
+
+    #[test]
+    fn a_commit_that_changes_one_of_many_reads_one() {
+        let (rules, mut cache) = (rules("path = 'apps'"), Cache::default());
+        let names: Vec<String> = (0..500).map(|number| format!("app-{number}")).collect();
+        let mut files: Vec<(String, String)> =
+            names.iter().map(|name| (format!("apps/{name}.toml"), application(name, "qa"))).collect();
+        let mut fresh = |files: &[(String, String)]| {
+            let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
+            let tree = Hashed(Files::new(&files));
+            let reading = read(&tree, &rules, &Listed::new(), &mut cache).unwrap();
+            (reading.applications.len(), reading.fresh)
+        };
+        assert_eq!(fresh(&files), (500, 500));
+        assert_eq!(fresh(&files), (500, 0));
+        files[7].1.push_str("protected = true\n");
+        assert_eq!(fresh(&files), (500, 1));
+        files.remove(9);
+        assert_eq!(fresh(&files), (499, 0));
     }
 }

@@ -10,7 +10,7 @@ use quarterdeck_shared::status::SyncStatus;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use super::{Change, work};
+use super::{Change, removals, work};
 use crate::charts::source::ChartState;
 use crate::config::Config;
 use crate::context::{Context, Environment};
@@ -41,7 +41,8 @@ pub(super) async fn end(change: &Change<'_>) -> Result<Vec<String>, NotKept> {
         environment.stop.cancel();
         if spec.is_none() {
             remove(context, &id);
-            lines.push(format!("environment {id} is removed; its objects are left in the cluster"));
+            context.removals.after(&id, environment.turn.clone());
+            lines.push(removals::removed(context, &environment).await);
             context.clusters.forget(&id);
             reconcile::neighbours::wake(context, context.wanted.forget(&id));
             context.journal.record(vec![Fact::EnvironmentRemoved(id)]).await?;
@@ -98,7 +99,8 @@ pub(super) async fn begin(
         lines.extend(known.and_then(|known| left_behind(known, spec)));
         match equip(change, &id, spec, intents.remove(&id)) {
             Ok(mut environment) => {
-                environment.turn = known.map(|known| known.turn.clone()).unwrap_or_default();
+                let taken_back = context.removals.take_back(&id);
+                environment.turn = known.map(|known| known.turn.clone()).or(taken_back).unwrap_or_default();
                 operate(change, Arc::new(environment));
             }
             Err(why) => {

@@ -27,12 +27,17 @@ pub struct ApplicationSourceStatus {
     /// What is wrong with a newer commit, or with some of them: file, line and what would be right; absent where nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Environments that left it and whose objects are being deleted, each with what that waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pruning: Vec<String>,
 }
 
 impl ApplicationSourceStatus {
-    /// What is wrong, in one line; empty where nothing is.
+    /// What is wrong and what is under way, in one line; empty where nothing is.
     pub fn line(&self) -> String {
-        self.error.as_deref().map(|error| error.lines().collect::<Vec<_>>().join("; ")).unwrap_or_default()
+        let error = self.error.as_deref().map(|error| error.lines().collect::<Vec<_>>().join("; "));
+        let pruning = (!self.pruning.is_empty()).then(|| format!("pruning {}", self.pruning.join(", ")));
+        error.into_iter().chain(pruning).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -35,8 +35,20 @@ pub(super) fn answer(kind: &str, method: &Method, path: &[&str], query: &str, al
         return Some((400, json!({ "message": "state does not have a valid value" })));
     }
     let count = given(count).and_then(|count| count.parse().ok()).unwrap_or(30).min(100);
-    let listed = all.iter().rev().filter(|one| one.project == project).take(count);
+    // Those that changed last come first, where it is not asked for the oldest.
+    let is_oldest = given("sort").is_some_and(|sort| matches!(sort, "asc" | "oldest" | "created"));
+    let mut own: Vec<&Open> = all.iter().filter(|one| one.project == project).collect();
+    if !is_oldest {
+        own.reverse();
+    }
+    let page = given("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1).max(1);
+    let listed = own.into_iter().skip((page - 1) * count).take(count);
     Some((200, listed.map(|one| shown(kind, one)).collect()))
+}
+
+/// The branch of a merge request.
+fn branch(number: &u64) -> String {
+    format!("fix/{number}")
 }
 
 fn shown(kind: &str, one: &Open) -> Value {
@@ -45,11 +57,11 @@ fn shown(kind: &str, one: &Open) -> Value {
     match kind {
         "gitlab" => json!({
             "id": 100 + number, "iid": number, "sha": head, "state": "opened", "target_branch": target,
-            "source_branch": "fix", "source_project_id": from, "target_project_id": IDS.0,
+            "source_branch": branch(number), "source_project_id": from, "target_project_id": IDS.0,
         }),
         _ => json!({
             "id": 100 + number, "number": number, "state": "open",
-            "head": { "ref": "fix", "sha": head, "repo": { "id": from } },
+            "head": { "ref": branch(number), "sha": head, "repo": { "id": from } },
             "base": { "ref": target, "sha": head, "repo": { "id": IDS.0 } },
         }),
     }

@@ -234,3 +234,28 @@ async fn a_chart_of_a_registry_is_carried_with_its_values() {
     assert_eq!(value(&second, "a").as_deref(), Some("6.7.1"));
     assert_eq!(rendered(&second).await, before);
 }
+
+#[tokio::test]
+async fn an_environment_of_a_source_is_bundled_as_those_of_the_configuration_are() {
+    let world = super::sources::sailing().await;
+    let commit = deploy(&world).rev("main");
+    let is_recorded = |app: &EnvironmentStatus| {
+        app.sync == SyncStatus::Synced
+            && app
+                .last_sync
+                .as_ref()
+                .is_some_and(|sync| sync.revision.commit.as_str() == commit && sync.phase == Phase::Succeeded)
+    };
+    world.wait_for("the shop to be synced", "shop", is_recorded).await.unwrap();
+    let file = world.path("shop.tar");
+    let told = bundle(&world, &["create", "shop/prod", "-o", text(&file)]).await.unwrap();
+    assert!(told.contains("shop/prod at main@") && told.contains(", 0 images, "), "{told}");
+    let none = bundle(&world, &["create", "shop/qa", "-o", text(&file)]).await.unwrap_err();
+    assert!(none.contains("neither the configuration nor a source has the environment shop/qa"), "{none}");
+    std::fs::remove_dir_all(world.path("data/mirrors")).unwrap();
+    let lost = bundle(&world, &["create", "shop/prod", "-o", text(&file)]).await.unwrap_err();
+    assert!(
+        lost.contains("the configuration has no environment shop/prod, and source fleet cannot be read: "),
+        "{lost}"
+    );
+}

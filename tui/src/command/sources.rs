@@ -1,6 +1,7 @@
 //! `qd sources`: the sources of applications in git, which commit of each is in force, and what is wrong with a newer one.
 //!
-//! JSON: an array of [`ApplicationSourceStatus`]: `name`, `repository`, `branch`, `commit`, `applications`, `since`, `error`. Exits
+//! JSON: an array of [`ApplicationSourceStatus`]: `name`, `repository`, `branch`, `commit`, `applications`, `since`, `error`,
+//! `pruning`. Exits
 //! 1 where one of them has an error.
 
 use quarterdeck_shared::snapshot::{ApplicationSourceStatus, Object};
@@ -46,7 +47,7 @@ fn table(sources: &[&ApplicationSourceStatus], is_wide: bool, now: jiff::Timesta
     if is_wide {
         columns.extend([Column::text("REPOSITORY"), Column::text("BRANCH")]);
     }
-    columns.push(Column::prose("ERROR"));
+    columns.push(Column::prose("MESSAGE"));
     let mut table = Table::new(&columns);
     for source in sources {
         let mut row: Vec<Cell> = vec![

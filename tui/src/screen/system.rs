@@ -56,6 +56,7 @@ impl List for System {
             _ => return None,
         };
         let below = match row {
+            Row::Source(one, _) if one.error.is_none() => Cell::text(one.line()),
             Row::Source(one, _) => Cell::text(one.line()).toned(Tone::Bad),
             Row::Image(one, Health::Suspended) => Cell::text(one.line()).toned(Tone::Warning),
             _ => Cell::text(text::with_hint(row.error(), row.hint())).toned(Tone::Bad),

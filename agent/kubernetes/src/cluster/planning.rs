@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quarterdeck_shared::application::EnvironmentId;
-use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
+use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 
 use crate::cluster::{Cluster, Inner};
 use crate::error::ClusterError;
@@ -17,7 +17,7 @@ use quarterdeck_core::hooks::{self, Record, Seen, Wanted, When};
 use quarterdeck_core::steps::Write;
 use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger};
+use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger, leaving};
 
 impl Cluster {
     /// A plan, and what was seen for it; with what would be made where it is to be shown.
@@ -33,7 +33,7 @@ impl Cluster {
         let observed = observer.desired(desired, memory).await?;
         let strangers = self.strangers(desired, &observed, options).await?;
         let held = self.held(environment, desired, &observed, memory, options).await?;
-        let candidates = if options.partial { Vec::new() } else { plan::candidates(desired, &held.inventory) };
+        let candidates = candidates(options, desired, &held.inventory);
         let left = observer.left(desired, candidates).await?;
         let decided = plan::plan(&plan::Inputs {
             environment,
@@ -107,7 +107,7 @@ impl Cluster {
     ) -> Result<Held, ApiProblem> {
         let Inner { objects, inventories, .. } = &*self.0;
         let mut held = inventories.read(objects, environment, &options.namespace).await?;
-        let leaves = !options.partial && !plan::candidates(desired, &held.inventory).is_empty();
+        let leaves = !candidates(options, desired, &held.inventory).is_empty();
         let is_new = |wanted: &Wanted| !wanted.hooks.is_empty() && held.hooks.applied.as_ref() != Some(&wanted.content);
         let may_run = options.hooks.as_deref().is_some_and(is_new);
         if options.fresh || leaves || may_run || observed.iter().any(Observed::wants_a_write) {
@@ -210,6 +210,15 @@ impl Cluster {
         desired: &[Manifest],
     ) -> Result<bool, ApiProblem> {
         Ok(!plan::candidates(desired, &self.inventory(environment, namespace, &Memory::new()).await?).is_empty())
+    }
+}
+
+/// What of the inventory is looked at as having left git.
+fn candidates(options: &Options, desired: &[Manifest], inventory: &Inventory) -> Vec<InventoryItem> {
+    match (options.partial, options.removed) {
+        (true, _) => Vec::new(),
+        (false, true) => leaving::all(inventory),
+        (false, false) => plan::candidates(desired, inventory),
     }
 }
 

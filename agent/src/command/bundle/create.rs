@@ -107,7 +107,7 @@ pub(super) async fn create(asked: &Asked, out: &mut dyn Write, progress: &mut dy
     let Asked { environment, file, config: path, .. } = asked;
     let config = Config::load(path)?;
     let data_dir = places::data_dir(&config.agent)?;
-    let spec = super::configured(&config, environment)?;
+    let spec = super::configured(&config, path, environment)?;
     let sync = wanted(&data_dir, asked)?;
     let base = path.parent().unwrap_or(Path::new("/"));
     let manifests = files(&config, base, &data_dir, &spec, &sync)?;

@@ -100,7 +100,7 @@ pub(super) async fn apply(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let config = Config::load(path)?;
-    let spec = super::configured(&config, environment)?;
+    let spec = super::configured(&config, path, environment)?;
     let artifact = spec.artifact.ok_or_else(|| PushError::FollowsGit(environment.clone()))?;
     let other = |what| PushError::FollowsOther { environment: environment.clone(), what };
     let tag = match artifact.follow {

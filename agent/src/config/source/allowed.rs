@@ -274,7 +274,8 @@ fn refusal(option: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::config::source::file::read;
+    use crate::config::source::file::{Held, read};
+    use crate::config::source::spelled::{Spelled, Syntax};
 
     const GUIDE: &str = include_str!("../../../../shared/guide/applications-in-git.md");
 
@@ -296,7 +297,8 @@ mod tests {
 
     /// What is said of an environment with this in it, without its place.
     fn told(text: &str) -> Vec<String> {
-        let read = read(text, &source(), &Config::default(), Path::new("/etc/qd"));
+        let held = Held { source: &source(), config: &Config::default(), base: Path::new("/etc/qd") };
+        let read = read(Spelled { text, syntax: Syntax::Toml }, held);
         assert_eq!(read.applications.is_empty(), !read.problems.is_empty(), "{text}");
         read.problems.into_iter().map(|problem| problem.message).collect()
     }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use quarterdeck_shared::application::ApplicationSpec;
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::spelled::{FileProblem, Spelled, Syntax, place_at};
 use super::{ApplicationSource, allowed};
 use crate::config::Config;
 use crate::config::application::{self, Written};
@@ -29,28 +31,54 @@ pub struct FileRead {
     pub problems: Vec<FileProblem>,
 }
 
-/// Something wrong in a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line}:{column}: {message}")]
-pub struct FileProblem {
-    /// From 1.
-    pub line: usize,
-    /// From 1.
-    pub column: usize,
-    /// What is wrong, and what would be right.
-    pub message: String,
+/// What the applications of a file are held against. Relative addresses begin at `base`, as those of the configuration do.
+#[derive(Clone, Copy)]
+pub struct Held<'a> {
+    /// What they may say.
+    pub source: &'a ApplicationSource,
+    /// What else there is.
+    pub config: &'a Config,
+    /// Where relative addresses begin.
+    pub base: &'a Path,
 }
 
-/// Reads the text of a file of a source. Relative addresses begin at `base`, as those of the configuration do.
-pub fn read(text: &str, source: &ApplicationSource, config: &Config, base: &Path) -> FileRead {
-    let file: File = match toml::from_str(text) {
-        Ok(file) => file,
-        Err(error) => {
-            let (line, column) = locate::position(text, error.span().map_or(0, |span| span.start));
-            let problem = FileProblem { line, column, message: error.message().to_owned() };
-            return FileRead { problems: vec![problem], ..FileRead::default() };
-        }
+/// Reads the text of a file of a source.
+pub fn read(spelled: Spelled<'_>, held: Held<'_>) -> FileRead {
+    match spelled.syntax {
+        Syntax::Toml => match toml::from_str(spelled.text) {
+            Ok(file) => checked_all(file, spelled, held),
+            Err(error) => wrong(spelled.unreadable(&error)),
+        },
+        Syntax::Yaml => match spelled.value() {
+            Ok(value) => read_value(&value, spelled, held),
+            Err(problem) => wrong(problem),
+        },
+    }
+}
+
+/// The same of what was made of such a text; problems are shown where they are in the text.
+pub fn read_value(value: &Value, spelled: Spelled<'_>, held: Held<'_>) -> FileRead {
+    // By way of TOML, so that both say the same of what is wrong, and name its place.
+    let text = match toml::to_string(value) {
+        Ok(text) => text,
+        Err(error) => return wrong(spelled.problem(&[], format!("not a table of applications: {error}"))),
     };
+    match toml::from_str(&text) {
+        Ok(file) => checked_all(file, spelled, held),
+        Err(error) => {
+            let (place, is_key) = place_at(&text, error.span().map_or(0, |span| span.start));
+            let message = error.message().to_owned();
+            wrong(if is_key { spelled.problem_of_key(&place, message) } else { spelled.problem(&place, message) })
+        }
+    }
+}
+
+/// Of a file that says nothing.
+pub fn wrong(problem: FileProblem) -> FileRead {
+    FileRead { problems: vec![problem], ..FileRead::default() }
+}
+
+fn checked_all(file: File, spelled: Spelled<'_>, Held { source, config, base }: Held<'_>) -> FileRead {
     let (mut applications, mut findings) = (Vec::new(), Vec::new());
     for (index, written) in file.application.into_iter().enumerate() {
         match checked(written, index, source, config, base) {
@@ -58,10 +86,7 @@ pub fn read(text: &str, source: &ApplicationSource, config: &Config, base: &Path
             Err(more) => findings.extend(more),
         }
     }
-    let problem = |Finding { place, message }| {
-        let (line, column) = locate::locate(text, &place);
-        FileProblem { line, column, message }
-    };
+    let problem = |Finding { place, message }| spelled.problem(&locate::parts(&place), message);
     FileRead { applications, problems: findings.into_iter().map(problem).collect() }
 }
 
@@ -102,7 +127,8 @@ mod tests {
         )
         .unwrap();
         let told = |text: &str| {
-            let read = read(text, &source, &Config::default(), Path::new("/etc/qd"));
+            let held = Held { source: &source, config: &Config::default(), base: Path::new("/etc/qd") };
+            let read = read(Spelled { text, syntax: Syntax::Toml }, held);
             let names: Vec<String> = read.applications.iter().map(|spec| spec.name.to_string()).collect();
             (names, read.problems.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
@@ -119,5 +145,43 @@ mod tests {
         assert!(names.is_empty() && problems[0].starts_with("8:1: unknown field `protceted`"), "{problems:?}");
         let (_, problems) = told(&good.replace("cluster = 'c'", "cluster = 'd'"));
         assert_eq!(problems, ["6:11: cluster \"d\" is not among the clusters of source teams"]);
+    }
+    #[test]
+    fn yaml_says_the_same_and_a_problem_has_its_line_there() {
+        let source: ApplicationSource = toml::from_str(
+            "name = 'teams'\nrepository = '/srv/fleet'\npath = ''\nclusters = ['c']\nnamespaces = ['*']\n",
+        )
+        .unwrap();
+        let held = Held { source: &source, config: &Config::default(), base: Path::new("/etc/qd") };
+        let of = |text: &str, syntax| read(Spelled { text, syntax }, held);
+        let toml = "[[application]]\nname = 'good'\n[[application.environment]]\nname = 'qa'\nrepository = '/srv/fleet'\n\
+                    cluster = 'c'\nnamespace = 'shop'\nprotected = true\nvariables.values = { A = '1' }\n";
+        let yaml = "# the good one\napplication:\n- name: good\n  environment:\n  - name: qa\n    repository: /srv/fleet\n    cluster: c\n    \
+                    namespace: shop\n    protected: true\n    variables: { values: { A: '1' } }\n";
+        let read = of(yaml, Syntax::Yaml);
+        assert_eq!(read, of(toml, Syntax::Toml));
+        assert_eq!((read.applications.len(), &read.problems[..]), (1, &[][..]));
+        assert_eq!(of("# nothing\n", Syntax::Yaml), FileRead::default());
+        let told = |text: &str| of(text, Syntax::Yaml).problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut wrong = Vec::new();
+        for (from, to, problem) in [
+            ("cluster: c", "cluster: d", "7:14: cluster \"d\" is not among the clusters of source teams"),
+            ("protected: true", "protected: [", "9:16: unclosed bracket"),
+            ("protected: true", "protceted: true", "9:5: unknown field `protceted`"),
+            ("protected: true", "protected: maybe", "9:16: invalid type: string \"maybe\", expected a boolean"),
+            ("protected: true", "protected:", "9:5: nothing is written here"),
+            ("name: good", "name: Good", "3:9: \"Good\" cannot name an application"),
+            ("# the good one", "agent: {}", "1:1: unknown field `agent`"),
+            ("- name: good", "- nmae: good", "3:3: unknown field `nmae`"),
+        ] {
+            let told = told(&yaml.replace(from, to));
+            if told.len() != 1 || !told[0].starts_with(problem) {
+                wrong.push(format!("{problem}: {told:?}"));
+            }
+        }
+        assert_eq!(wrong, [""; 0]);
+        let two = told(&format!("{yaml}---\n{yaml}"));
+        assert!(two[0].ends_with(": a second document: write one, with all applications in its list"), "{two:?}");
+        assert!(told("- a\n")[0].starts_with("1:1: not a table of applications"), "{:?}", told("- a\n"));
     }
 }

@@ -545,6 +545,7 @@ pub(super) fn with_sources() -> Value {
             application("shop", &[], json!({"defined": {"source": "teams", "file": "teams/shop.toml"}})),
             source("teams", json!({})),
             source("web", json!({"error": wrong})),
+            source("old", json!({"pruning": ["cart/qa", "cart/prod: the cluster does not answer"]})),
         ],
     )
 }

@@ -54,7 +54,7 @@ pub(super) fn row(fleet: &Store, (slot, object): (Slot, &Object), head: Slot, is
         },
         Object::ApplicationSource(s) => match &s.error {
             Some(_) => (Some(Health::Degraded), s.line().into()),
-            None if s.commit.is_none() => (Some(Health::Progressing), "".into()),
+            None if s.commit.is_none() || !s.pruning.is_empty() => (Some(Health::Progressing), s.line().into()),
             None => (Some(Health::Healthy), "".into()),
         },
         Object::FollowedImage(f) => match f.problem() {

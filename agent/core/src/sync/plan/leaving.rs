@@ -108,9 +108,15 @@ impl Undone {
 /// The objects of the inventory that are not in git any more, in the order in which they are pruned: who needs another
 /// goes before it. None where git wants nothing at all: an empty source is a mistake before it is a wish.
 pub fn candidates(desired: &[Manifest], inventory: &Inventory) -> Vec<InventoryItem> {
-    if desired.is_empty() {
-        return Vec::new();
-    }
+    if desired.is_empty() { Vec::new() } else { not_wanted(desired, inventory) }
+}
+
+/// The same of an environment that was removed itself: all of its objects.
+pub fn all(inventory: &Inventory) -> Vec<InventoryItem> {
+    not_wanted(&[], inventory)
+}
+
+fn not_wanted(desired: &[Manifest], inventory: &Inventory) -> Vec<InventoryItem> {
     let wanted: HashSet<&ResourceRef> = desired.iter().map(|manifest| &manifest.resource).collect();
     let mut left: Vec<InventoryItem> =
         inventory.items.iter().filter(|item| !wanted.contains(&item.resource)).cloned().collect();
