@@ -19,6 +19,7 @@ pub mod rollback;
 pub mod neighbours;
 
 mod chart;
+mod chart_tests;
 mod decide;
 mod error;
 mod execute;
@@ -35,7 +36,7 @@ mod stop;
 mod target;
 mod variables;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quarterdeck_shared::event::Cause;
@@ -182,6 +183,11 @@ async fn reconcile(
     if let Some(intent) = intent.as_ref().filter(|intent| intent.adoption.is_some()) {
         state.synced = None;
         return adopt::adopt(context, environment, &state.memory, intent).await;
+    }
+    if let Some(tests) = status.tests.as_deref().filter(|tests| !tests.phase.is_final()) {
+        // They may take long, and write nothing.
+        place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        return chart_tests::run(context, environment, &status, tests.clone()).await;
     }
     let has_work = intent.is_some() || drift.is_some() || state.synced.is_none();
     state.pull_secrets.keep_due(context, environment, has_work).await;

@@ -422,6 +422,18 @@ pub enum Event {
     },
     /// The environment follows git again.
     Unpinned,
+    /// The tests of the chart of an environment ended: a person wanted that.
+    Tested {
+        /// What was deployed.
+        revision: Revision,
+        /// How they ended.
+        phase: Phase,
+        /// `2 passed`, or why not.
+        message: String,
+        /// What to do; empty where nothing is known that helps.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        hint: String,
+    },
     /// Objects that other controllers held became the environment's: a person wanted that.
     Adopted {
         /// How many.

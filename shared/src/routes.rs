@@ -137,6 +137,9 @@ routes! {
     /// [`ImageAnswer`](crate::protocol::ImageAnswer). Registries are asked for it.
     pub const IMAGES: Route<Address, Limit> = read("/v1/environments/{address}/images");
 
+    /// The newest run of the tests of its chart: [`TestsAnswer`](crate::protocol::TestsAnswer). 404 where there was none.
+    pub const TESTS: Route<Address> = read("/v1/environments/{address}/tests");
+
     /// Commits of the deploy branch below the environment's path, newest first: an array of
     /// [`CommitAnswer`](crate::protocol::CommitAnswer).
     pub const COMMITS: Route<Address, Limit> = read("/v1/environments/{address}/commits");
@@ -190,6 +193,9 @@ routes! {
 
     /// Makes the environment's objects that other controllers hold its own. An event tells what became of it.
     pub const ADOPT: Route<Address> = act_guarded("/v1/environments/{address}/adopt");
+
+    /// Runs the tests of its chart, with a [`TestRequest`](crate::protocol::TestRequest). An event tells what became of it.
+    pub const TEST: Route<Address> = act_guarded("/v1/environments/{address}/test");
 
     /// Stops syncing, with a [`SuspendRequest`](crate::protocol::SuspendRequest).
     pub const SUSPEND: Route<Address> = act("/v1/environments/{address}/suspend");

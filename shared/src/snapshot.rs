@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::application::ApplicationStatus;
 pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
 pub use self::environment::{
-    Awaited, AwaitedHook, Cover, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin, Progress, RenderedFrom,
+    Awaited, AwaitedHook, ChartTests, Cover, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin, Progress, RenderedFrom,
     SpecSummary, Unseen,
 };
 pub use self::followed::{FollowState, FollowedImage, FollowedIn};

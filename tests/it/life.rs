@@ -20,6 +20,8 @@ mod asked;
 mod bundled;
 mod certificates;
 mod chart_hooks;
+mod chart_signed;
+mod chart_tested;
 mod charts;
 mod checked;
 mod cleaned;

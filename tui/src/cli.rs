@@ -7,7 +7,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::command::{
     act, adopt, api, build, completions, diff, doctor, events, gc, history, images, logs, manifests, pods, rollback,
-    runs, sources, status, sync, version,
+    runs, sources, status, sync, test, version,
 };
 use crate::output::Colour;
 
@@ -73,6 +73,8 @@ pub enum Command {
     Rollback(rollback::Args),
     /// Let an environment follow git again.
     Unpin(act::UnpinArgs),
+    /// Run the tests of the chart of an environment.
+    Test(test::Args),
     /// Stop syncing an environment.
     Suspend(act::SuspendArgs),
     /// Resume syncing an environment.

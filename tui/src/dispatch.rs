@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use crate::cli::{Cli, Command};
 use crate::command::{
     CommandError, Context, act, adopt, api, build, completions, diff, doctor, events, gc, history, images, logs,
-    manifests, pods, rollback, runs, sources, status, sync, version,
+    manifests, pods, rollback, runs, sources, status, sync, test, version,
 };
 use crate::exit::Exit;
 use crate::runtime::{ConsoleOptions, console};
@@ -31,6 +31,7 @@ pub async fn run(cli: &Cli, context: &mut Context) -> Result<Exit, CommandError>
         Some(Command::History(args)) => history::run(args, context).await,
         Some(Command::Rollback(args)) => rollback::run(args, context).await,
         Some(Command::Unpin(args)) => act::unpin(args, context).await,
+        Some(Command::Test(args)) => test::run(args, context).await,
         Some(Command::Suspend(args)) => act::suspend(args, context).await,
         Some(Command::Resume(args)) => act::resume(args, context).await,
         Some(Command::Refresh(args)) => act::refresh(args, context).await,

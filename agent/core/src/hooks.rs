@@ -13,12 +13,14 @@
 //!
 //! Helm's charts are the one producer today. Nothing here but the names of the phases is Helm's.
 
+mod chosen;
 mod run;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::chosen::{NoTests, chosen};
 pub use self::run::{Begin, HOOK_ANNOTATION, Phase, Phases, Run, begin, pod_report};
 use crate::sync::manifest::Manifest;
 use crate::sync::order;
@@ -57,6 +59,10 @@ pub enum Event {
     Upgrade,
     /// Another one was, and a person goes back from it.
     Rollback,
+    /// It is not a release at all: a person asks how the objects of the present one are.
+    Test,
+    /// A person deletes its objects.
+    Delete,
 }
 
 /// Which side of the objects of a release.
@@ -79,14 +85,25 @@ impl Moment {
             (When::After, Event::Install) => "post-install",
             (When::After, Event::Upgrade) => "post-upgrade",
             (When::After, Event::Rollback) => "post-rollback",
+            // Nothing is written that a test could be before or after.
+            (_, Event::Test) => "test",
+            (When::Before, Event::Delete) => "pre-delete",
+            (When::After, Event::Delete) => "post-delete",
         }
     }
 
-    /// The moment of that name.
+    /// The moment of that name. `test-success` is what Helm 2 called a test, and helm still takes it for one; `test-failure` it
+    /// does not know any more.
     pub fn named(name: &str) -> Option<Self> {
-        let events = [Event::Install, Event::Upgrade, Event::Rollback];
+        let events = [Event::Install, Event::Upgrade, Event::Rollback, Event::Test, Event::Delete];
+        let name = if name == "test-success" { "test" } else { name };
         let all = [When::Before, When::After].into_iter().flat_map(|when| events.map(|event| Self { event, when }));
         all.into_iter().find(|moment| moment.name() == name)
+    }
+
+    /// Whether only a person makes it come, and no sync.
+    pub fn is_on_demand(self) -> bool {
+        matches!(self.event, Event::Test | Event::Delete)
     }
 }
 
@@ -185,6 +202,17 @@ pub fn due(wanted: &Wanted, record: &Record, seen: Seen) -> Option<Due> {
     let hooks: Vec<(When, Hook)> = of(When::Before).chain(of(When::After)).collect();
     let (id, passed) = (going_on.map(|run| run.id.clone()), going_on.and_then(|run| run.passed));
     (!hooks.is_empty()).then(|| Due { event, content: wanted.content.clone(), id, passed, hooks })
+}
+
+/// The tests among hooks, as they are run for this environment; `id` tells this run from others, and `timeout` is in place of the
+/// time of each where it is given.
+pub fn tests(hooks: &[Hook], environment: &str, id: &str, timeout: Option<Duration>) -> Vec<Run> {
+    let moment = Moment { event: Event::Test, when: When::Before };
+    let run = |hook: Hook| {
+        let hook = Hook { timeout: timeout.unwrap_or(hook.timeout), ..hook };
+        Run::new(&hook, moment.name(), environment, id)
+    };
+    in_order(hooks, moment).map(run).collect()
 }
 
 /// The hooks of a moment in Helm's order: by weight, then by name; of the same name in the order of kinds. (Its documentation

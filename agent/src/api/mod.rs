@@ -8,6 +8,7 @@ pub mod connection;
 pub mod socket;
 
 mod answer;
+mod chart_tests;
 mod commands;
 mod reads;
 mod state;
@@ -45,6 +46,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::OBJECT, reads::object),
         mount(routes::HISTORY, reads::history),
         mount(routes::IMAGES, reads::images),
+        mount(routes::TESTS, chart_tests::tests),
         mount(routes::COMMITS, reads::commits),
         mount(routes::POD_LOG, streams::pod_log),
         mount(routes::RUNS, reads::runs),
@@ -62,6 +64,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::ROLLBACK, commands::rollback),
         mount(routes::UNPIN, commands::unpin),
         mount(routes::ADOPT, commands::adopt),
+        mount(routes::TEST, chart_tests::test),
         mount(routes::SUSPEND, commands::suspend),
         mount(routes::RESUME, commands::resume),
         mount(routes::RETRY, commands::retry),

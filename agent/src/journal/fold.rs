@@ -80,6 +80,7 @@ pub fn new_row(id: &EnvironmentId, spec: SpecSummary, now: Timestamp) -> Environ
             progress: None,
             last: None,
             last_sync: None,
+            tests: None,
             drifted: 0,
             resources: 0,
             rendered: None,
@@ -150,6 +151,7 @@ pub fn fold(row: &mut EnvironmentRow, patch: Patch, now: Timestamp) -> Folded {
             status.suspension = hold;
         }
         Patch::Pin(pin) => status.pin = pin,
+        Patch::Tests(tests) => status.tests = Some(tests),
         Patch::Last(last) => status.last = Some(last),
         Patch::Unseen { of, unseen } => {
             status.unseen.retain(|before| before.of != of);

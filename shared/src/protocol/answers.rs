@@ -7,8 +7,8 @@ use crate::application::{ApplicationName, EnvironmentId, SbomFormat};
 use crate::change::{Action, Plan};
 use crate::resource::ResourceRef;
 use crate::revision::{CommitId, Revision};
-use crate::snapshot::RenderedFrom;
-use crate::status::Health;
+use crate::snapshot::{ChartTests, RenderedFrom};
+use crate::status::{Health, Phase};
 
 /// The answer of [`DIFF`](crate::routes::DIFF): the plan, and both sides of what differs as YAML, secrets masked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,6 +128,39 @@ pub struct ImageAnswer {
     /// Why that is unknown; empty where it is known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+/// The answer of [`TESTS`](crate::routes::TESTS): the newest run of the tests of an environment's chart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestsAnswer {
+    /// Whose.
+    pub environment: EnvironmentId,
+    /// The run.
+    pub run: ChartTests,
+    /// Each test, in the order in which they run; empty where the agent was restarted since.
+    pub tests: Vec<ChartTest>,
+}
+
+/// One test of a chart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChartTest {
+    /// The object that is run.
+    pub resource: ResourceRef,
+    /// The lowest runs first.
+    pub weight: i64,
+    /// How it ended; one that a failed test came before is skipped.
+    pub phase: Phase,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Why it failed; empty where there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// What to do about it; empty where nothing is known that helps.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+    /// The last lines that it wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
 }
 
 /// The way a check of `qd doctor` went.

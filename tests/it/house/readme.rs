@@ -39,6 +39,8 @@ const WHOLE: &[&str] = &[
     "life::bundled",
     "life::certificates",
     "life::chart_hooks",
+    "life::chart_signed",
+    "life::chart_tested",
     "life::charts",
     "life::cleaned",
     "life::commented",

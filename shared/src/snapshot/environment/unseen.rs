@@ -124,6 +124,7 @@ mod tests {
             progress: None,
             last: None,
             last_sync: None,
+            tests: None,
             drifted: 0,
             resources: 0,
             rendered: None,

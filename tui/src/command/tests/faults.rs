@@ -29,6 +29,7 @@ const ALL: &[&str] = &[
     "runs cancel 1",
     "history shop",
     "rollback shop",
+    "test shop",
     "unpin shop",
     "suspend shop",
     "resume shop",

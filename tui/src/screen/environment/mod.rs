@@ -28,6 +28,7 @@ pub const KEYS: &[Binding] = &[
     DIFF,
     SYNC,
     ROLLBACK,
+    TEST,
     BUILD,
     PUSH,
     LOGS,

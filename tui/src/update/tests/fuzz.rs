@@ -159,6 +159,7 @@ fn answer(ask: Option<Ask>) -> Answer {
             run: None,
             revision: None,
             after_sync: None,
+            tests: None,
         }),
     }
 }
