@@ -124,6 +124,9 @@ routes! {
     /// [`AdoptionAnswer`](crate::protocol::AdoptionAnswer).
     pub const ADOPTION: Route<Address> = read("/v1/environments/{address}/adoption");
 
+    /// What a deletion of all of its objects would do: [`DeletionAnswer`](crate::protocol::DeletionAnswer).
+    pub const DELETION: Route<Address> = read("/v1/environments/{address}/deletion");
+
     /// What is rendered: [`ManifestsAnswer`](crate::protocol::ManifestsAnswer).
     pub const MANIFESTS: Route<Address, AtRevision> = read("/v1/environments/{address}/manifests");
 
@@ -193,6 +196,10 @@ routes! {
 
     /// Makes the environment's objects that other controllers hold its own. An event tells what became of it.
     pub const ADOPT: Route<Address> = act_guarded("/v1/environments/{address}/adopt");
+
+    /// Suspends it and deletes all of its objects, with a [`DeleteRequest`](crate::protocol::DeleteRequest). An event tells what became
+    /// of it.
+    pub const DELETE: Route<Address> = act_guarded("/v1/environments/{address}/delete");
 
     /// Runs the tests of its chart, with a [`TestRequest`](crate::protocol::TestRequest). An event tells what became of it.
     pub const TEST: Route<Address> = act_guarded("/v1/environments/{address}/test");

@@ -57,15 +57,18 @@ pub fn key(name: &str) -> String {
 
 /// The provenance file of an archive, as `helm package --sign` writes it, signed by this key.
 pub fn provenance(chart: &str, version: &str, archive: &[u8], by: &str) -> String {
-    let sum = hex(archive);
-    let body = format!(
-        "apiVersion: v2\nname: {chart}\nversion: {version}\n\n...\nfiles:\n  {chart}-{version}.tgz: sha256:{sum}\n"
-    );
+    let body = unsigned(chart, version, archive);
     format!(
         "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{body}-----BEGIN PGP SIGNATURE-----\n\nBY {} {}\n-----END PGP SIGNATURE-----\n",
         key(by),
         hex(body.as_bytes())
     )
+}
+
+/// What is signed of an archive.
+pub fn unsigned(chart: &str, version: &str, archive: &[u8]) -> String {
+    let sum = hex(archive);
+    format!("apiVersion: v2\nname: {chart}\nversion: {version}\n\n...\nfiles:\n  {chart}-{version}.tgz: sha256:{sum}\n")
 }
 
 fn hex(bytes: &[u8]) -> String {

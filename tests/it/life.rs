@@ -78,6 +78,7 @@ mod tested;
 mod told;
 mod unseen;
 mod variables;
+mod wiped;
 
 /// A world without anything to operate yet.
 async fn world() -> World {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
-    act, adopt, api, build, completions, diff, doctor, events, gc, history, images, logs, manifests, pods, rollback,
-    runs, sources, status, sync, test, version,
+    act, adopt, api, build, completions, delete, diff, doctor, events, gc, history, images, logs, manifests, pods,
+    rollback, runs, sources, status, sync, test, version,
 };
 use crate::output::Colour;
 
@@ -79,6 +79,8 @@ pub enum Command {
     Suspend(act::SuspendArgs),
     /// Resume syncing an environment.
     Resume(act::ResumeArgs),
+    /// Suspend an environment and delete all of its objects.
+    Delete(delete::Args),
     /// Poll git now.
     Refresh(act::RefreshArgs),
     /// The pods of environments.

@@ -127,6 +127,8 @@ pub fn describe(event: &Event) -> EventText<'_> {
             (Tone::Warning, format!("pinned to {}", revision.short_content()), reason)
         }
         Event::Unpinned => (Tone::Plain, "unpinned".to_owned(), ""),
+        Event::ObjectsDeleted { message, .. } => (Tone::Warning, "objects deleted".to_owned(), message),
+        Event::DeletionFailed { message, .. } => (Tone::Bad, "deletion failed".to_owned(), message),
         Event::Tested { phase, message, .. } => {
             let word = if *phase == Phase::Succeeded { "passed" } else { "did not pass" };
             (of_phase(*phase).tone, format!("tests {word}"), message)

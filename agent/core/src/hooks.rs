@@ -127,6 +127,8 @@ pub struct Wanted {
     pub content: String,
     /// Whether a person goes back to it.
     pub rollback: bool,
+    /// Whether it is no release but the end of one: the id of that deletion.
+    pub deletion: Option<String>,
 }
 
 /// What the inventory says of releases that had hooks.
@@ -189,6 +191,7 @@ pub fn due(wanted: &Wanted, record: &Record, seen: Seen) -> Option<Due> {
     let going_on = running.filter(|running| running.content == wanted.content);
     let later = if wanted.rollback { Event::Rollback } else { Event::Upgrade };
     let event = match (going_on, &record.applied, running) {
+        _ if wanted.deletion.is_some() => Event::Delete,
         (Some(running), _, _) => running.event,
         (None, Some(applied), _) if *applied == wanted.content => return None,
         (None, Some(_), _) => later,
@@ -200,7 +203,8 @@ pub fn due(wanted: &Wanted, record: &Record, seen: Seen) -> Option<Due> {
     };
     let of = |when| in_order(&wanted.hooks, Moment { event, when }).map(move |hook| (when, hook));
     let hooks: Vec<(When, Hook)> = of(When::Before).chain(of(When::After)).collect();
-    let (id, passed) = (going_on.map(|run| run.id.clone()), going_on.and_then(|run| run.passed));
+    let id = going_on.map(|run| run.id.clone()).or_else(|| wanted.deletion.clone());
+    let passed = going_on.and_then(|run| run.passed);
     (!hooks.is_empty()).then(|| Due { event, content: wanted.content.clone(), id, passed, hooks })
 }
 

@@ -31,17 +31,23 @@ pub(super) async fn test(
     let TestRequest { only, timeout_seconds } = body(&bytes)?;
     let name = &environment.id;
     if only.len() > ONLY_MAX {
-        return Err(Failure::bad_request(format!("more than {ONLY_MAX} names of tests"), "leave out the names to run all"));
+        return Err(Failure::bad_request(
+            format!("more than {ONLY_MAX} names of tests"),
+            "leave out the names to run all",
+        ));
     }
     if let Some(seconds) = timeout_seconds.filter(|seconds| !(1..=TIMEOUT_SECONDS_MAX).contains(seconds)) {
-        return Err(Failure::bad_request(format!("a test has no {seconds} s to be done"), "use e.g. 30s, 5m, 24h at most"));
+        return Err(Failure::bad_request(
+            format!("a test has no {seconds} s to be done"),
+            "use e.g. 30s, 5m, 24h at most",
+        ));
     }
     refuse_suspended(&context, name)?;
     let status = context.journal.snapshot().environment(name);
     let deployed = status.as_ref().and_then(|status| status.revision.clone());
     let (Some(status), Some(revision)) = (status, deployed) else {
         let hint = format!("sync it first: qd sync {name}");
-        return Err(Failure::conflict(format!("{name} was never synced, so there is nothing to test"), &hint));
+        return Err(Failure::conflict(format!("{name} is not deployed, so there is nothing to test"), &hint));
     };
     let later = "ask again when that is done";
     if let Some(sync) = under_way(&status) {

@@ -30,7 +30,10 @@ use quarterdeck_shared::error::{Hint, chain};
 pub(super) type Taken = (StatusCode, Json<Accepted>);
 
 pub(super) fn taken(message: String) -> Taken {
-    (StatusCode::ACCEPTED, Json(Accepted { message, run: None, revision: None, after_sync: None, tests: None }))
+    (
+        StatusCode::ACCEPTED,
+        Json(Accepted { message, run: None, revision: None, after_sync: None, tests: None, deletion: None }),
+    )
 }
 
 pub(super) async fn sync(

@@ -10,6 +10,7 @@ pub mod socket;
 mod answer;
 mod chart_tests;
 mod commands;
+mod deletion;
 mod reads;
 mod state;
 mod streams;
@@ -42,6 +43,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::WATCH, streams::watch),
         mount(routes::DIFF, reads::diff),
         mount(routes::ADOPTION, reads::adoption),
+        mount(routes::DELETION, deletion::plan),
         mount(routes::MANIFESTS, reads::manifests),
         mount(routes::OBJECT, reads::object),
         mount(routes::HISTORY, reads::history),
@@ -64,6 +66,7 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::ROLLBACK, commands::rollback),
         mount(routes::UNPIN, commands::unpin),
         mount(routes::ADOPT, commands::adopt),
+        mount(routes::DELETE, deletion::delete),
         mount(routes::TEST, chart_tests::test),
         mount(routes::SUSPEND, commands::suspend),
         mount(routes::RESUME, commands::resume),

@@ -92,7 +92,9 @@ impl Hint for SignerError {
             Self::Unsigned { .. } => "package it with `helm package --sign`, and publish the .prov file beside it",
             Self::Stranger { .. } => "see who signed it; if that key may sign, add it to the keyring",
             Self::Invalid { .. } => "see who changed the provenance file, and publish the chart as a new version",
-            Self::Content { .. } => "nothing was deployed of it; see who changed the archive, and publish it as a new version",
+            Self::Content { .. } => {
+                "nothing was deployed of it; see who changed the archive, and publish it as a new version"
+            }
             Self::Gpg { .. } | Self::Home(_) => "",
         }
         .into()

@@ -103,7 +103,7 @@ async fn to_run(context: &Arc<Context>, environment: &Environment, asked: &Chart
 }
 
 /// The manifests of what is deployed: as the last sync applied them, where that is what is deployed and is kept; else rendered again.
-async fn deployed(
+pub(super) async fn deployed(
     context: &Arc<Context>,
     environment: &Environment,
     revision: &Revision,

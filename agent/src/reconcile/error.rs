@@ -150,7 +150,9 @@ impl Hint for ReconcileError {
             Self::NoTag { .. } => "push such a tag, or check tag_pattern or semver of the environment".into(),
             Self::NoCommit { .. } => "check commit of the environment, or push a tag to it".into(),
             Self::NoVariables { .. } => "create it, or set optional = true in `variables.from`".into(),
-            Self::Chart { why, .. } | Self::ChartRejected { why, .. } | Self::Artifact { why, .. } => (&*why.hint).into(),
+            Self::Chart { why, .. } | Self::ChartRejected { why, .. } | Self::Artifact { why, .. } => {
+                (&*why.hint).into()
+            }
             Self::Partly { hint, .. } => (&**hint).into(),
             Self::NotAdopted { .. } => "remove the object from the manifests of one of the two environments".into(),
             Self::NoSuch(_) | Self::ChartAwaited { .. } => "".into(),

@@ -141,6 +141,18 @@ pub struct TestsAnswer {
     pub tests: Vec<ChartTest>,
 }
 
+/// The answer of [`DELETION`](crate::routes::DELETION): what a deletion of all objects of an environment would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeletionAnswer {
+    /// Whose.
+    pub environment: EnvironmentId,
+    /// The objects, and the steps with the hooks of its chart.
+    pub plan: Plan,
+    /// Why the hooks of its chart are not known; empty where they are. A deletion is refused then, unless it leaves them out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub no_hooks: String,
+}
+
 /// One test of a chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChartTest {

@@ -63,6 +63,14 @@ pub struct TestRequest {
     pub timeout_seconds: Option<u64>,
 }
 
+/// The body of [`DELETE`](crate::routes::DELETE).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeleteRequest {
+    /// Leave out the hooks of its chart.
+    pub skip_hooks: bool,
+}
+
 /// The body of [`RECEIVED`](crate::routes::RECEIVED).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -88,4 +96,7 @@ pub struct Accepted {
     /// What tells the run of tests from others, for test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<Timestamp>,
+    /// What tells the deletion from others, for delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Timestamp>,
 }

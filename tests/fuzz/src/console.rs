@@ -311,7 +311,7 @@ fn answer(ask: Option<Ask>, text: &str) -> Answer {
                 })
                 .collect(),
         )),
-        None => Answer::Accepted(Accepted { message: text.to_owned(), run: None, revision: None, after_sync: None, tests: None }),
+        None => Answer::Accepted(Accepted { message: text.to_owned(), run: None, revision: None, after_sync: None, tests: None, deletion: None }),
     }
 }
 

@@ -89,6 +89,7 @@ const WHOLE: &[&str] = &[
     "life::told",
     "life::unseen",
     "life::variables",
+    "life::wiped",
 ];
 
 /// Rooms of `it` that show other things as well: how it goes when nothing goes wrong.

@@ -19,7 +19,7 @@ fn looking_asks_for_a_viewer_and_doing_for_an_operator() {
         let is_guarded = route.method == Method::Post && guarded.contains(&last);
         assert_eq!(route.guarded, is_guarded, "what changes a protected cluster asks for more: {}", route.path);
     }
-    assert_eq!(ROUTES.iter().filter(|route| route.method == Method::Post).flat_map(Row::templates).count(), 22);
+    assert_eq!(ROUTES.iter().filter(|route| route.method == Method::Post).flat_map(Row::templates).count(), 24);
 }
 
 #[tokio::test]

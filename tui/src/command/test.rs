@@ -86,7 +86,12 @@ fn people(context: &mut Context, answer: &TestsAnswer, logs: bool) -> io::Result
         lines(test, logs).into_iter().try_for_each(|line| context.output.line(line))?;
     }
     if answer.run.phase == Phase::Succeeded {
-        context.output.line(format!("{} at {}: {}", answer.environment, answer.run.revision.short(), answer.run.message))?;
+        context.output.line(format!(
+            "{} at {}: {}",
+            answer.environment,
+            answer.run.revision.short(),
+            answer.run.message
+        ))?;
     }
     Ok(())
 }

@@ -58,6 +58,13 @@ pub(super) enum Goal {
         /// When they were asked for, as the agent's answer says.
         at: Option<Timestamp>,
     },
+    /// The end of a deletion.
+    Deleted {
+        /// Of which environment.
+        of: Address,
+        /// When it was asked for, as the agent's answer says.
+        at: Option<Timestamp>,
+    },
 }
 
 impl Goal {
@@ -65,11 +72,13 @@ impl Goal {
     fn object<'a>(&self, objects: &'a Objects) -> Option<&'a Object> {
         match self {
             Self::Healthy { of: Address { application, environment: Some(name) }, .. }
-            | Self::Tested { of: Address { application, environment: Some(name) }, .. } => {
+            | Self::Tested { of: Address { application, environment: Some(name) }, .. }
+            | Self::Deleted { of: Address { application, environment: Some(name) }, .. } => {
                 objects.get(&Key::environment(&EnvironmentId::new(application, name)))
             }
             Self::Healthy { of: Address { application, environment: None }, .. }
-            | Self::Tested { of: Address { application, environment: None }, .. } => objects.values().find(
+            | Self::Tested { of: Address { application, environment: None }, .. }
+            | Self::Deleted { of: Address { application, environment: None }, .. } => objects.values().find(
                 |object| matches!(object, Object::Environment(one) if one.environment.application == *application),
             ),
             Self::Run(id) => objects.get(&Key::run(*id)),
@@ -83,7 +92,10 @@ impl Goal {
                 with_unseen(judge_health(environment, *after_sync, commit.as_ref()), environment)
             }
             (Self::Tested { at, .. }, Some(Object::Environment(environment))) => judge_tests(environment, *at),
-            (Self::Healthy { of, .. } | Self::Tested { of, .. }, _) => Judgement::Bad(format!("{of} is gone").into()),
+            (Self::Deleted { at, .. }, Some(Object::Environment(environment))) => judge_deletion(environment, *at),
+            (Self::Healthy { of, .. } | Self::Tested { of, .. } | Self::Deleted { of, .. }, _) => {
+                Judgement::Bad(format!("{of} is gone").into())
+            }
             (Self::Run(_), Some(Object::Run(run))) => judge_run(run),
             (Self::Run(id), _) => Judgement::Waiting(format!("run {} not found yet", id.number)),
         }
@@ -158,11 +170,28 @@ fn judge_tests(environment: &EnvironmentStatus, at: Option<Timestamp>) -> Judgem
     };
     if Some(tests.at) != at {
         let message = "the tests ended and others were asked for since".to_owned();
-        return Judgement::Bad(Failure { message, hint: format!("see how they ended: qd events {}", environment.environment) });
+        return Judgement::Bad(Failure {
+            message,
+            hint: format!("see how they ended: qd events {}", environment.environment),
+        });
     }
     match tests.phase {
         Phase::Succeeded => Judgement::Good(tests.message.clone()),
-        phase if phase.is_final() => Judgement::Bad(Failure { message: tests.message.clone(), hint: tests.hint.clone() }),
+        phase if phase.is_final() => {
+            Judgement::Bad(Failure { message: tests.message.clone(), hint: tests.hint.clone() })
+        }
+        _ => Judgement::Waiting(progress()),
+    }
+}
+
+/// The end of the deletion that was asked for then.
+fn judge_deletion(environment: &EnvironmentStatus, at: Option<Timestamp>) -> Judgement {
+    let progress = || environment.progress.as_ref().map_or_else(|| "waiting to begin".to_owned(), Progress::describe);
+    match environment.deletion.as_ref().filter(|deletion| Some(deletion.at) >= at) {
+        Some(deletion) if deletion.phase == Phase::Succeeded => Judgement::Good(deletion.message.clone()),
+        Some(deletion) if deletion.phase.is_final() => {
+            Judgement::Bad(Failure { message: deletion.message.clone(), hint: deletion.hint.clone() })
+        }
         _ => Judgement::Waiting(progress()),
     }
 }

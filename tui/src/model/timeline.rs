@@ -173,7 +173,11 @@ fn promote(run: &RunStatus, environment: &EnvironmentName) -> Step {
 
 fn sync(environment: &EnvironmentStatus) -> Step {
     if let Some(progress) = &environment.progress {
-        let name = if matches!(progress, Progress::Testing { .. }) { "test" } else { "sync" };
+        let name = match progress {
+            Progress::Testing { .. } => "test",
+            Progress::Deleting { .. } => "delete",
+            _ => "sync",
+        };
         let mut step = Step::new(name, State::Running, progress.describe());
         step.since = environment.last_sync.as_ref().filter(|sync| !sync.phase.is_final()).map(|sync| sync.started);
         return step;

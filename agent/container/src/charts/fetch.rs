@@ -108,7 +108,9 @@ impl Fetcher {
     /// Where there is none, or the repository cannot be asked.
     pub async fn find(&self, source: &Source<'_>, wanted: &Wanted, written: &str) -> Result<Version, FetchError> {
         match (source.repository, wanted) {
-            (Repository::Oci(_), Wanted::Exact(version)) => Ok(Version { version: version.clone(), manifest: None, entry: None }),
+            (Repository::Oci(_), Wanted::Exact(version)) => {
+                Ok(Version { version: version.clone(), manifest: None, entry: None })
+            }
             (Repository::Oci(_), Wanted::Range(_)) => {
                 let all = self.tags(source).await?;
                 let version = wanted.choose(all.iter().map(String::as_str));
@@ -154,12 +156,7 @@ impl Fetcher {
     ///
     /// # Errors
     /// Where none of them did, or the registry cannot be asked.
-    pub async fn signed(
-        &self,
-        source: &Source<'_>,
-        of: Version,
-        keys: &[PublicKey],
-    ) -> Result<Version, FetchError> {
+    pub async fn signed(&self, source: &Source<'_>, of: Version, keys: &[PublicKey]) -> Result<Version, FetchError> {
         let Identity::Registry(login) = source.identity else { return Err(source.no_chart(Vec::new())) };
         let tagged = source.repository.tagged(source.name, &of.version).ok_or_else(|| source.no_chart(Vec::new()))?;
         let Some(digest) = source.registries.digest(&tagged, login.as_ref()).await? else {

@@ -29,7 +29,7 @@ fn hook(kind: &str, name: &str, moments: &[&str], weight: i64) -> Hook {
 }
 
 fn wanted(content: &str, hooks: Vec<Hook>) -> Wanted {
-    Wanted { hooks, content: content.to_owned(), rollback: false }
+    Wanted { hooks, content: content.to_owned(), rollback: false, deletion: None }
 }
 
 fn running(content: &str, event: Event, passed: Option<When>) -> Option<Running> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quarterdeck_shared::application::EnvironmentId;
-use quarterdeck_shared::resource::{InventoryItem, ResourceRef};
+use quarterdeck_shared::resource::{Inventory, InventoryItem, ResourceRef};
 
 use crate::cluster::{Cluster, Inner};
 use crate::error::ClusterError;
@@ -33,7 +33,7 @@ impl Cluster {
         let observed = observer.desired(desired, memory).await?;
         let strangers = self.strangers(desired, &observed, options).await?;
         let held = self.held(environment, desired, &observed, memory, options).await?;
-        let candidates = if options.partial { Vec::new() } else { plan::candidates(desired, &held.inventory) };
+        let candidates = leaving(desired, &held.inventory, options);
         let left = observer.left(desired, candidates).await?;
         let decided = plan::plan(&plan::Inputs {
             environment,
@@ -107,7 +107,7 @@ impl Cluster {
     ) -> Result<Held, ApiProblem> {
         let Inner { objects, inventories, .. } = &*self.0;
         let mut held = inventories.read(objects, environment, &options.namespace).await?;
-        let leaves = !options.partial && !plan::candidates(desired, &held.inventory).is_empty();
+        let leaves = !leaving(desired, &held.inventory, options).is_empty();
         let is_new = |wanted: &Wanted| !wanted.hooks.is_empty() && held.hooks.applied.as_ref() != Some(&wanted.content);
         let may_run = options.hooks.as_deref().is_some_and(is_new);
         if options.fresh || leaves || may_run || observed.iter().any(Observed::wants_a_write) {
@@ -213,10 +213,20 @@ impl Cluster {
     }
 }
 
+/// What of the inventory is looked at, since it is to go.
+fn leaving(desired: &[Manifest], inventory: &Inventory, options: &Options) -> Vec<InventoryItem> {
+    match (options.partial, options.wipes) {
+        (true, _) => Vec::new(),
+        (false, true) => plan::all(inventory),
+        (false, false) => plan::candidates(desired, inventory),
+    }
+}
+
 /// The hooks of a plan. Where the environment never had any, nothing is said of them.
 fn planned_hooks(options: &Options, before: Record, seen: Seen) -> PlannedHooks {
     let Some(wanted) = &options.hooks else { return PlannedHooks { due: None, after: before.clone(), before } };
-    let after = match wanted.hooks.is_empty() && before == Record::default() {
+    let is_none = wanted.hooks.is_empty() && before == Record::default();
+    let after = match is_none || wanted.deletion.is_some() {
         true => Record::default(),
         false => Record { applied: Some(wanted.content.clone()), running: None },
     };

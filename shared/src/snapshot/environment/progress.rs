@@ -31,6 +31,16 @@ pub enum Progress {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hook: Option<Box<AwaitedHook>>,
     },
+    /// All objects are deleted.
+    Deleting {
+        /// Objects that are gone.
+        done: u32,
+        /// Objects to delete.
+        of: u32,
+        /// The hook that runs and is waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<Box<AwaitedHook>>,
+    },
     /// The tests of the chart run.
     Testing {
         /// Tests that passed.
@@ -76,6 +86,10 @@ impl Progress {
                 let waiting: Vec<String> = waiting.iter().map(Awaited::describe).chain(hook).collect();
                 let waits = if waiting.is_empty() { "" } else { ", waiting for " };
                 format!("applying {done} of {of}{waits}{}", waiting.join(", "))
+            }
+            Self::Deleting { done, of, hook } => {
+                let waits = hook.as_ref().map(|hook| format!(", waiting for {}", hook.describe()));
+                format!("deleting {done} of {of}{}", waits.unwrap_or_default())
             }
             Self::Testing { done, of, hook } => {
                 let waits = hook.as_ref().map(|hook| format!(", waiting for {}", hook.describe_test()));
@@ -140,6 +154,7 @@ mod tests {
             (applying(&[("CustomResourceDefinition", 9)]), "applying 12 of 80, waiting for 9 CRDs"),
             (hook, "applying 0 of 3, waiting for hook Job/migrate (pre-upgrade, weight 0): running: 1 active"),
             (applying(&[("Ingress", 2), ("Job", 1)]), "applying 12 of 80, waiting for 2 Ingresses, 1 Job"),
+            (Progress::Deleting { done: 1, of: 9, hook: None }, "deleting 1 of 9"),
             (Progress::Testing { done: 1, of: 2, hook: None }, "testing 1 of 2"),
             (test, "testing 0 of 2, waiting for Pod/probe: running"),
         ] {

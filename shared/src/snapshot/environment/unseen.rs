@@ -125,6 +125,7 @@ mod tests {
             last: None,
             last_sync: None,
             tests: None,
+            deletion: None,
             drifted: 0,
             resources: 0,
             rendered: None,

@@ -30,6 +30,7 @@ const ALL: &[&str] = &[
     "history shop",
     "rollback shop",
     "test shop",
+    "delete shop --yes",
     "unpin shop",
     "suspend shop",
     "resume shop",

@@ -160,6 +160,7 @@ fn answer(ask: Option<Ask>) -> Answer {
             revision: None,
             after_sync: None,
             tests: None,
+            deletion: None,
         }),
     }
 }

@@ -63,7 +63,9 @@ impl<'a> Sorted<'a> {
         let weight = annotation(&object, "helm.sh/hook-weight").and_then(|weight| weight.parse().ok()).unwrap_or(0);
         let mut found = Vec::new();
         match object::find(object, origin, &mut found) {
-            Err(error) if moments.is_empty() => self.notes.push(format!("left out, as no sync runs it: {what}: {error}")),
+            Err(error) if moments.is_empty() => {
+                self.notes.push(format!("left out, as no sync runs it: {what}: {error}"))
+            }
             Err(error) => return Err(error),
             Ok(()) => {}
         }
