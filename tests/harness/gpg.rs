@@ -17,7 +17,7 @@ case "$command" in
 --decrypt)
     cat >"$GNUPGHOME/message"
     body="$GNUPGHOME/body"
-    sed -n '/^$/,/^-----BEGIN PGP SIGNATURE-----$/p' "$GNUPGHOME/message" | sed '1d;$d' >"$body"
+    awk 'at == 0 && /^$/ { at = 1; next } /^-----BEGIN PGP SIGNATURE-----$/ { at = 2 } at == 1' "$GNUPGHOME/message" >"$body"
     signature=$(grep '^BY ' "$GNUPGHOME/message" | head -n 1)
     [ -n "$signature" ] || { echo "gpg: no valid OpenPGP data found." >&2; exit 2; }
     key=$(echo "$signature" | cut -d' ' -f2)

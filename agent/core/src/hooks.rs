@@ -231,6 +231,14 @@ fn in_order(hooks: &[Hook], moment: Moment) -> impl Iterator<Item = Hook> {
     of.into_iter()
 }
 
+impl Record {
+    /// What the inventory says of an environment that was deleted, where some of it stays: what comes next is installed.
+    pub fn deleted() -> Self {
+        let (content, id) = (String::new(), String::new());
+        Self { applied: None, running: Some(Running { content, event: Event::Install, id, passed: None }) }
+    }
+}
+
 impl Due {
     /// What the inventory says while they run; `id` where they begin.
     pub fn record(&self, applied: Option<String>, id: &str) -> Record {

@@ -86,7 +86,9 @@ pub(super) async fn run(
         }
     };
     let gone = executed.forgotten.clone();
-    gone.iter().for_each(|resource| drop(memory.remove(resource)));
+    for resource in &gone {
+        memory.remove(resource);
+    }
     let applied = Fact::Applied { environment: name.clone(), applied: Vec::new(), gone };
     context.journal.record(vec![applied, Fact::patch(name, Patch::Progress(None))]).await?;
     match stop().filter(|_| executed.stopped) {

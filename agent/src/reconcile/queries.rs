@@ -192,7 +192,12 @@ pub async fn manifests(
             quarterdeck_core::yaml::write(&object)
         })
         .collect();
-    Ok(ManifestsAnswer { revision: Some(revision), rendered: Some(from), yaml: documents.join("---\n") })
+    Ok(ManifestsAnswer {
+        revision: Some(revision),
+        rendered: Some(from),
+        yaml: documents.join("---\n"),
+        notes: rendered.notes.clone(),
+    })
 }
 
 /// A live object as YAML, secrets masked.

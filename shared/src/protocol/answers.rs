@@ -47,6 +47,9 @@ pub struct ManifestsAnswer {
     pub rendered: Option<RenderedFrom>,
     /// Documents, in the order in which they are applied.
     pub yaml: String,
+    /// What a person should know of the render: what was left out, warnings of the renderer. Empty for a live object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What is in one image of a run, by the list that was attached to it when it was signed.

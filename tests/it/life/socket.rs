@@ -11,7 +11,7 @@ use super::*;
 
 #[test]
 fn looking_asks_for_a_viewer_and_doing_for_an_operator() {
-    let guarded = ["sync", "rollback", "unpin", "resume", "adopt"];
+    let guarded = ["sync", "rollback", "unpin", "resume", "adopt", "test", "delete"];
     for route in ROUTES {
         let last = route.path.rsplit('/').next().unwrap();
         let wanted = if route.method == Method::Get { Role::Viewer } else { Role::Operator };

@@ -133,7 +133,7 @@ async fn a_deletion_goes_on_after_a_restart_with_git_away_and_is_stopped_by_who_
     ask(&world, "delete", json!({})).await;
     let shown = world.wait_for("the hook to run", "shop", runs).await.unwrap();
     let words = shown.progress.unwrap().describe();
-    assert_eq!(words, "deleting 0 of 1, waiting for hook Job/drain (pre-delete, weight 0): running: 1 active");
+    assert_eq!(words, "deleting 0 of 2, waiting for hook Job/drain (pre-delete, weight 0): running: 1 active");
     let again: Result<Accepted, _> = world.client().post("/v1/environments/shop/delete", &json!({})).await;
     let error = again.expect_err("it was taken").to_string();
     assert!(error.contains("shop/prod is being deleted already"), "{error}");

@@ -225,8 +225,8 @@ fn leaving(desired: &[Manifest], inventory: &Inventory, options: &Options) -> Ve
 /// The hooks of a plan. Where the environment never had any, nothing is said of them.
 fn planned_hooks(options: &Options, before: Record, seen: Seen) -> PlannedHooks {
     let Some(wanted) = &options.hooks else { return PlannedHooks { due: None, after: before.clone(), before } };
-    let is_none = wanted.hooks.is_empty() && before == Record::default();
-    let after = match is_none || wanted.deletion.is_some() {
+    let after = match wanted.hooks.is_empty() && before == Record::default() {
+        _ if wanted.deletion.is_some() => Record::deleted(),
         true => Record::default(),
         false => Record { applied: Some(wanted.content.clone()), running: None },
     };
