@@ -208,10 +208,23 @@ async fn a_test_that_cannot_be_run_is_in_the_way_of_no_sync() {
         ("nameless", nameless),
         ("unknown", unknown.to_owned()),
         ("good", pod("good", "test", "", TRUE)),
+        ("asks", config_map("asks", "one").replace("kind: ConfigMap", "kind: ConfigMap # lookup")),
     ];
     let templates: Vec<_> = templates.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let (world, first) = charted(&templates, "").await;
     synced_to(&world, &first).await;
     let answer = tested(&world, json!({})).await;
     assert_eq!(phases(&answer), [named("Pod/good", Phase::Succeeded)]);
+    let manifests: ManifestsAnswer = world.client().get("/v1/environments/shop/manifests").await.unwrap();
+    let notes: Vec<_> = manifests.notes.iter().map(String::as_str).collect();
+    assert_eq!(
+        notes,
+        [
+            "its templates call `lookup`, which finds nothing: the cluster is not asked while rendering",
+            "left out, as no sync runs it: Pod/? (test): apps/shop/templates/nameless.yaml: it has a generateName and no name: every sync \
+             would make another one; give it a name",
+            "left out, as no sync runs it: apps/shop/templates/unknown.yaml: the cluster does not serve the kind Probe of \
+             nosuch.example/v1, and no CustomResourceDefinition beside it does",
+        ]
+    );
 }

@@ -448,6 +448,18 @@ mod tests {
                 vec![refusal("username"), refusal("password_env")],
             ),
             (
+                environment(
+                    "helm.chart = { repository = 'https://forge/team/charts', name = 'a', version = '1.0.0', verify_keyring = 'a.asc' }\n",
+                ),
+                vec![refusal("verify_keyring")],
+            ),
+            (
+                environment(
+                    "helm.chart = { repository = 'oci://registry.example/charts', name = 'a', version = '1.0.0', verify = ['a.pub'] }\n",
+                ),
+                vec![refusal("verify")],
+            ),
+            (
                 environment("[[application.follow_image]]\nimage = 'registry.example/other/b'\nsemver = '1.x'\n"),
                 vec!["image registry.example/other/b is not among the images of source teams".to_owned()],
             ),
