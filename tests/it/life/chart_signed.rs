@@ -63,9 +63,16 @@ async fn told(world: &World, words: &str) -> (String, String) {
     (status.message, status.hint)
 }
 
+/// The same, once the pass of the environment met it as well: it says what to do.
+async fn refused(world: &World, words: &str) -> (String, String) {
+    let is_it = |app: &EnvironmentStatus| app.message.contains(words) && !app.hint.is_empty();
+    let status = world.wait_for(&format!("{words:?} to be told"), "shop", is_it).await.unwrap();
+    (status.message, status.hint)
+}
+
 async fn refreshed(world: &World, words: &str) -> (String, String) {
     ask(world, "refresh", json!({})).await;
-    told(world, words).await
+    refused(world, words).await
 }
 
 async fn doctor(world: &World) -> Check {
@@ -79,7 +86,7 @@ async fn a_chart_is_deployed_that_one_of_the_keys_signed_and_no_other() {
     repository.publish("podinfo", "6.7.1", podinfo("6.7.1"));
     let mut world = charted(&repository.address(), "6.7.1", KEYRING).await;
     world.start_agent().await.unwrap();
-    let (message, hint) = told(&world, "is not signed").await;
+    let (message, hint) = refused(&world, "is not signed").await;
     let chart = format!("podinfo 6.7.1 of {}", repository.address());
     assert_eq!(
         message,
@@ -144,7 +151,7 @@ async fn a_newer_version_that_is_not_signed_is_told_and_the_last_good_one_runs()
     let check = async || doctor(&world).await;
     assert_eq!(check().await.result, CheckResult::Good);
     ask(&world, "sync", json!({"full": true})).await;
-    let (message, hint) = told(&world, "chart podinfo 6.8.0 is not deployed").await;
+    let (message, hint) = refused(&world, "chart podinfo 6.8.0 is not deployed").await;
     assert!(message.contains("is signed by key"), "{message}");
     assert_eq!(hint, "see who signed it; if that key may sign, add it to the keyring");
     assert_eq!(value(&world, "a").as_deref(), Some("6.8.0"));
@@ -174,7 +181,7 @@ async fn a_chart_of_a_registry_has_its_provenance_beside_its_archive_or_a_signat
     world.registry.publish_chart("charts/podinfo", "6.8.0", &podinfo("6.8.0"));
     configure(&world, &charts, "6.8.0", "verify = [\"cosign.pub\"]\n");
     world.reload_agent();
-    let (message, hint) = told(&world, "podinfo 6.8.0 is not signed by cosign.pub").await;
+    let (message, hint) = refused(&world, "podinfo 6.8.0 is not signed by cosign.pub").await;
     assert!(message.ends_with("no signature was found"), "{message}");
     assert!(hint.starts_with("sign it with `cosign sign --key`"), "{hint}");
     let digest = world.registry.digest("charts/podinfo", "6.8.0").unwrap();

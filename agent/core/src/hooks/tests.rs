@@ -39,9 +39,14 @@ fn running(content: &str, event: Event, passed: Option<When>) -> Option<Running>
 #[test]
 fn a_moment_is_read_as_it_is_written() {
     for name in ["pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback"] {
-        assert_eq!(moment(name).name(), name);
+        assert_eq!((moment(name).name(), moment(name).is_on_demand()), (name, false));
     }
-    assert_eq!(Moment::named("test"), None);
+    for (name, means) in
+        [("test", "test"), ("test-success", "test"), ("pre-delete", "pre-delete"), ("post-delete", "post-delete")]
+    {
+        assert_eq!((moment(name).name(), moment(name).is_on_demand()), (means, true));
+    }
+    assert_eq!(Moment::named("test-failure"), None);
 }
 
 #[test]

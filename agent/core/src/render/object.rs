@@ -107,6 +107,9 @@ pub(super) struct Runs {
     pub(super) timeout: Duration,
 }
 
+/// Manifests, hooks, and those that only a person runs.
+pub(super) type Ordered = (Vec<Manifest>, Vec<Hook>, Vec<Hook>);
+
 /// Makes manifests of what was found, in the order in which they are applied, hooks, and those that only a person runs: what is
 /// wrong with one of these is in the way of nothing else, and noted.
 pub(super) fn manifests(
@@ -115,7 +118,7 @@ pub(super) fn manifests(
     on_demand: Vec<Result<(Found, Runs), RenderError>>,
     notes: &mut Vec<String>,
     request: &Request<'_>,
-) -> Result<(Vec<Manifest>, Vec<Hook>, Vec<Hook>), RenderError> {
+) -> Result<Ordered, RenderError> {
     let defined: Defined = found
         .iter()
         .filter_map(|found| found.defines.as_ref())

@@ -201,7 +201,8 @@ const AT: &str = "2026-11-23T12:04:00Z";
 
 /// An agent whose shop is tested, or deleted, and how that ends.
 fn agent_ending(phase: &'static str, message: &'static str) -> StandIn {
-    let hook = json!({"resource": "/Pod/shop/http", "moment": {"phase": "test", "weight": 0}, "message": "running"});
+    let hook =
+        json!({"resource": resource("Pod", "http"), "moment": {"phase": "test", "weight": 0}, "message": "running"});
     let running = environment("shop/prod", json!({"progress": {"step": "testing", "done": 0, "of": 2, "hook": hook}}));
     let ended = move |more: Value| {
         let run = json!({"at": AT, "cause": {"by": "person", "uid": 1000, "name": "alice"}, "revision": MAIN,
@@ -215,7 +216,7 @@ fn agent_ending(phase: &'static str, message: &'static str) -> StandIn {
             Reply::open(&[put(2, environment("shop/prod", json!({"tests": run, "deletion": run})))])
         }
         Some("/v1/environments/shop/tests") => {
-            let test = |name: &str, phase: &str, message: &str, log: &str| json!({"resource": format!("/Pod/shop/{name}"), "weight": 0, "phase": phase, "seconds": 3.14, "message": message, "log": [log]});
+            let test = |name: &str, phase: &str, message: &str, log: &str| json!({"resource": resource("Pod", name), "weight": 0, "phase": phase, "seconds": 3.12, "message": message, "log": [log]});
             let second = match phase {
                 "Succeeded" => test("grpc", "Succeeded", "", "connected"),
                 _ => test("grpc", "Failed", "failed: container grpc: exit 1", "connection refused"),
@@ -224,7 +225,7 @@ fn agent_ending(phase: &'static str, message: &'static str) -> StandIn {
             Reply::json(&json!({"environment": "shop/prod", "run": ended(json!("")), "tests": tests}))
         }
         Some("/v1/environments/shop/deletion") => {
-            let change = |name: &str, action: &str, reason: &str| json!({"resource": format!("/ConfigMap/shop/{name}"), "action": action, "reason": reason});
+            let change = |name: &str, action: &str, reason: &str| json!({"resource": resource("ConfigMap", name), "action": action, "reason": reason});
             let changes = [
                 change("a", "prune", "deleted with its environment"),
                 change("b", "skip", "helm.sh/resource-policy: keep"),
@@ -237,6 +238,10 @@ fn agent_ending(phase: &'static str, message: &'static str) -> StandIn {
         ),
         _ => Reply::json(&json!({"message": "shop is asked", "tests": AT, "deletion": AT})),
     })
+}
+
+fn resource(kind: &str, name: &str) -> Value {
+    json!({"group": "", "kind": kind, "namespace": "shop", "name": name})
 }
 
 fn without_hint(mut run: Value) -> Value {
