@@ -10,6 +10,8 @@
 pub mod source;
 pub mod store;
 
+mod signers;
+
 mod error;
 
 use std::collections::BTreeMap;
@@ -25,6 +27,7 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 pub use self::error::ChartProblem;
+pub use self::signers::keyring_readable;
 use self::source::{Asking, ChartSource};
 use crate::config::Config;
 use crate::images::Images;

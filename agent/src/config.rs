@@ -373,6 +373,7 @@ impl Config {
         check::check_files(&config, &mut findings);
         sign::check_files(&config.applications, &mut findings);
         artifact::check_files(&config.applications, &mut findings);
+        helm::check_files(&config.applications, &mut findings);
         sops::check_files(&config.sops, path.parent().unwrap_or(path), &config.applications, &mut findings);
         if findings.is_empty() {
             return Ok(config);

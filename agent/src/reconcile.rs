@@ -12,6 +12,7 @@
 //! cluster: the last good state keeps running, and the environment says why.
 
 pub mod adopt;
+pub mod deletion;
 pub mod merge;
 pub mod queries;
 pub mod remove;
@@ -20,6 +21,7 @@ pub mod rollback;
 pub mod neighbours;
 
 mod chart;
+mod chart_tests;
 mod decide;
 mod error;
 mod execute;
@@ -36,7 +38,7 @@ mod stop;
 mod target;
 mod variables;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quarterdeck_shared::event::Cause;
@@ -183,6 +185,16 @@ async fn reconcile(
     if let Some(intent) = intent.as_ref().filter(|intent| intent.adoption.is_some()) {
         state.synced = None;
         return adopt::adopt(context, environment, &state.memory, intent).await;
+    }
+    if let Some(deletion) = status.deletion.as_deref().filter(|deletion| !deletion.phase.is_final()) {
+        place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        state.synced = None;
+        return deletion::run(context, environment, &status, &mut state.memory, deletion.clone()).await;
+    }
+    if let Some(tests) = status.tests.as_deref().filter(|tests| !tests.phase.is_final()) {
+        // They may take long, and write nothing.
+        place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        return chart_tests::run(context, environment, &status, tests.clone()).await;
     }
     let has_work = intent.is_some() || drift.is_some() || state.synced.is_none();
     state.pull_secrets.keep_due(context, environment, has_work).await;
@@ -495,6 +507,7 @@ fn hooks(rendered: &Rendered, revision: &Revision, intent: Option<&Intent>) -> O
         hooks: rendered.hooks.clone(),
         content: execute::content(rendered),
         rollback: revision.reference == Revision::PIN,
+        deletion: None,
     };
     is_whole.then(|| Arc::new(wanted()))
 }

@@ -449,6 +449,33 @@ pub enum Event {
     },
     /// The environment follows git again.
     Unpinned,
+    /// All objects of an environment were deleted, but for what the message says: a person wanted that.
+    ObjectsDeleted {
+        /// How many are gone.
+        objects: u32,
+        /// `12 deleted, 1 hook done`, and what is left.
+        message: String,
+    },
+    /// Objects of an environment were to be deleted, and not all of them were.
+    DeletionFailed {
+        /// Why.
+        message: String,
+        /// What to do; empty where nothing is known that helps.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        hint: String,
+    },
+    /// The tests of the chart of an environment ended: a person wanted that.
+    Tested {
+        /// What was deployed.
+        revision: Revision,
+        /// How they ended.
+        phase: Phase,
+        /// `2 passed`, or why not.
+        message: String,
+        /// What to do; empty where nothing is known that helps.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        hint: String,
+    },
     /// Objects that other controllers held became the environment's: a person wanted that.
     Adopted {
         /// How many.

@@ -18,11 +18,13 @@ use serde::{Deserialize, Serialize};
 
 pub use self::adoption::{AdoptedObject, AdoptionAnswer, HeldBy, HolderAnswer};
 pub use self::answers::{
-    Check, CheckResult, CommitAnswer, DiffAnswer, GcAnswer, GcItem, GcKind, HealthLine, ImageAnswer, ImageState,
-    ManifestsAnswer, ObjectDiff, Package, PackagesAnswer,
+    ChartTest, Check, CheckResult, CommitAnswer, DeletionAnswer, DiffAnswer, GcAnswer, GcItem, GcKind, HealthLine,
+    ImageAnswer, ImageState, ManifestsAnswer, ObjectDiff, Package, PackagesAnswer, TestsAnswer,
 };
 pub use self::records::{LogRecord, WatchRecord};
-pub use self::requests::{Accepted, DeliverRequest, ReceivedRequest, RollbackRequest, SuspendRequest, SyncRequest};
+pub use self::requests::{
+    Accepted, DeleteRequest, DeliverRequest, ReceivedRequest, RollbackRequest, SuspendRequest, SyncRequest, TestRequest,
+};
 use crate::id::Prefix;
 use crate::snapshot::{Key, Object};
 

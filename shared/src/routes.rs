@@ -124,6 +124,9 @@ routes! {
     /// [`AdoptionAnswer`](crate::protocol::AdoptionAnswer).
     pub const ADOPTION: Route<Address> = read("/v1/environments/{address}/adoption");
 
+    /// What a deletion of all of its objects would do: [`DeletionAnswer`](crate::protocol::DeletionAnswer).
+    pub const DELETION: Route<Address> = read("/v1/environments/{address}/deletion");
+
     /// What is rendered: [`ManifestsAnswer`](crate::protocol::ManifestsAnswer).
     pub const MANIFESTS: Route<Address, AtRevision> = read("/v1/environments/{address}/manifests");
 
@@ -136,6 +139,9 @@ routes! {
     /// Whether registries have the images of the newest syncs, each image once: an array of
     /// [`ImageAnswer`](crate::protocol::ImageAnswer). Registries are asked for it.
     pub const IMAGES: Route<Address, Limit> = read("/v1/environments/{address}/images");
+
+    /// The newest run of the tests of its chart: [`TestsAnswer`](crate::protocol::TestsAnswer). 404 where there was none.
+    pub const TESTS: Route<Address> = read("/v1/environments/{address}/tests");
 
     /// Commits of the deploy branch below the environment's path, newest first: an array of
     /// [`CommitAnswer`](crate::protocol::CommitAnswer).
@@ -190,6 +196,13 @@ routes! {
 
     /// Makes the environment's objects that other controllers hold its own. An event tells what became of it.
     pub const ADOPT: Route<Address> = act_guarded("/v1/environments/{address}/adopt");
+
+    /// Suspends it and deletes all of its objects, with a [`DeleteRequest`](crate::protocol::DeleteRequest). An event tells what became
+    /// of it.
+    pub const DELETE: Route<Address> = act_guarded("/v1/environments/{address}/delete");
+
+    /// Runs the tests of its chart, with a [`TestRequest`](crate::protocol::TestRequest). An event tells what became of it.
+    pub const TEST: Route<Address> = act_guarded("/v1/environments/{address}/test");
 
     /// Stops syncing, with a [`SuspendRequest`](crate::protocol::SuspendRequest).
     pub const SUSPEND: Route<Address> = act("/v1/environments/{address}/suspend");

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use self::application::ApplicationStatus;
 pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
 pub use self::environment::{
-    Awaited, AwaitedHook, Cover, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin, Progress, RenderedFrom,
-    SpecSummary, Unseen,
+    Awaited, AwaitedHook, ChartTests, Cover, Deletion, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin,
+    Progress, RenderedFrom, SpecSummary, Unseen,
 };
 pub use self::followed::{FollowState, FollowedImage, FollowedIn};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};

@@ -1,8 +1,7 @@
 //! Packaged charts, and a stand-in chart repository: `index.yaml` and archives over loopback HTTP, with a login and with faults
 //! to switch on.
 //!
-//! It does what `helm repo index` and a web server do together. It does NOT do: provenance files, uploads (ChartMuseum's API),
-//! caching headers.
+//! It does what `helm repo index` and a web server do together. It does NOT do: uploads (ChartMuseum's API), caching headers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,6 +88,11 @@ impl ChartRepository {
     /// Somebody publishes an archive as a version of a chart.
     pub fn publish(&self, name: &str, version: &str, archive: Vec<u8>) {
         self.publish_at(name, version, archive, "");
+    }
+
+    /// Somebody publishes the provenance file of a version that is published.
+    pub fn prove(&self, name: &str, version: &str, provenance: &str) {
+        self.state().files.insert(format!("{name}-{version}.tgz.prov"), provenance.as_bytes().to_vec());
     }
 
     /// The same, and the index says that it is below this address.

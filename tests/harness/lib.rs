@@ -14,6 +14,7 @@ pub mod serve;
 pub mod tls;
 
 pub mod git;
+pub mod gpg;
 pub mod helm;
 pub mod jsonnet;
 pub mod kustomize;

@@ -20,6 +20,8 @@ mod asked;
 mod bundled;
 mod certificates;
 mod chart_hooks;
+mod chart_signed;
+mod chart_tested;
 mod charts;
 mod checked;
 mod cleaned;
@@ -81,6 +83,7 @@ mod tested;
 mod told;
 mod unseen;
 mod variables;
+mod wiped;
 
 /// A world without anything to operate yet.
 async fn world() -> World {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::command::{
-    act, adopt, api, build, completions, diff, doctor, events, gc, history, images, logs, manifests, pods, rollback,
-    runs, sources, status, sync, version,
+    act, adopt, api, build, completions, delete, diff, doctor, events, gc, history, images, logs, manifests, pods,
+    rollback, runs, sources, status, sync, test, version,
 };
 use crate::output::Colour;
 
@@ -73,10 +73,14 @@ pub enum Command {
     Rollback(rollback::Args),
     /// Let an environment follow git again.
     Unpin(act::UnpinArgs),
+    /// Run the tests of the chart of an environment.
+    Test(test::Args),
     /// Stop syncing an environment.
     Suspend(act::SuspendArgs),
     /// Resume syncing an environment.
     Resume(act::ResumeArgs),
+    /// Suspend an environment and delete all of its objects.
+    Delete(delete::Args),
     /// Poll git now.
     Refresh(act::RefreshArgs),
     /// The pods of environments.

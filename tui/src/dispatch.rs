@@ -4,8 +4,8 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
 use crate::command::{
-    CommandError, Context, act, adopt, api, build, completions, diff, doctor, events, gc, history, images, logs,
-    manifests, pods, rollback, runs, sources, status, sync, version,
+    CommandError, Context, act, adopt, api, build, completions, delete, diff, doctor, events, gc, history, images,
+    logs, manifests, pods, rollback, runs, sources, status, sync, test, version,
 };
 use crate::exit::Exit;
 use crate::runtime::{ConsoleOptions, console};
@@ -31,8 +31,10 @@ pub async fn run(cli: &Cli, context: &mut Context) -> Result<Exit, CommandError>
         Some(Command::History(args)) => history::run(args, context).await,
         Some(Command::Rollback(args)) => rollback::run(args, context).await,
         Some(Command::Unpin(args)) => act::unpin(args, context).await,
+        Some(Command::Test(args)) => test::run(args, context).await,
         Some(Command::Suspend(args)) => act::suspend(args, context).await,
         Some(Command::Resume(args)) => act::resume(args, context).await,
+        Some(Command::Delete(args)) => delete::run(args, context).await,
         Some(Command::Refresh(args)) => act::refresh(args, context).await,
         Some(Command::Pods(args)) => pods::run(args, context).await,
         Some(Command::Images(args)) => images::run(args, context).await,

@@ -3,7 +3,7 @@
 use quarterdeck_shared::application::EnvironmentName;
 use quarterdeck_shared::event::Event;
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::status::StageKind;
+use quarterdeck_shared::status::{Phase, StageKind};
 
 use crate::status_style::{Tone, of_health, of_phase, of_sync};
 use crate::text::{counted, size};
@@ -140,6 +140,12 @@ pub fn describe(event: &Event) -> EventText<'_> {
             (Tone::Warning, format!("pinned to {}", revision.short_content()), reason)
         }
         Event::Unpinned => (Tone::Plain, "unpinned".to_owned(), ""),
+        Event::ObjectsDeleted { message, .. } => (Tone::Warning, "objects deleted".to_owned(), message),
+        Event::DeletionFailed { message, .. } => (Tone::Bad, "deletion failed".to_owned(), message),
+        Event::Tested { phase, message, .. } => {
+            let word = if *phase == Phase::Succeeded { "passed" } else { "did not pass" };
+            (of_phase(*phase).tone, format!("tests {word}"), message)
+        }
         Event::Adopted { objects: 0, .. } => (Tone::Plain, "nothing to adopt".to_owned(), ""),
         Event::Adopted { objects, from } => {
             let objects = counted(u64::from(*objects), "object", "objects");

@@ -54,6 +54,8 @@ pub enum Command {
     Rollback,
     /// Follow git again.
     Unpin,
+    /// Run the tests of the chart.
+    Test,
     /// Stop syncing, or go on with it.
     Suspend,
     /// Poll its repositories now; elsewhere: fetch again.

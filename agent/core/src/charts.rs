@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod index;
+pub mod provenance;
 pub mod versions;
 
 /// The folder under which the files of such a chart are rendered and shown, beside those of the commit: `podinfo@6.7.1`.

@@ -13,12 +13,14 @@
 //!
 //! Helm's charts are the one producer today. Nothing here but the names of the phases is Helm's.
 
+mod chosen;
 mod run;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::chosen::{NoTests, chosen};
 pub use self::run::{Begin, HOOK_ANNOTATION, Phase, Phases, Run, begin, pod_report};
 use crate::sync::manifest::Manifest;
 use crate::sync::order;
@@ -57,6 +59,10 @@ pub enum Event {
     Upgrade,
     /// Another one was, and a person goes back from it.
     Rollback,
+    /// It is not a release at all: a person asks how the objects of the present one are.
+    Test,
+    /// A person deletes its objects.
+    Delete,
 }
 
 /// Which side of the objects of a release.
@@ -79,14 +85,25 @@ impl Moment {
             (When::After, Event::Install) => "post-install",
             (When::After, Event::Upgrade) => "post-upgrade",
             (When::After, Event::Rollback) => "post-rollback",
+            // Nothing is written that a test could be before or after.
+            (_, Event::Test) => "test",
+            (When::Before, Event::Delete) => "pre-delete",
+            (When::After, Event::Delete) => "post-delete",
         }
     }
 
-    /// The moment of that name.
+    /// The moment of that name. `test-success` is what Helm 2 called a test, and helm still takes it for one; `test-failure` it
+    /// does not know any more.
     pub fn named(name: &str) -> Option<Self> {
-        let events = [Event::Install, Event::Upgrade, Event::Rollback];
+        let events = [Event::Install, Event::Upgrade, Event::Rollback, Event::Test, Event::Delete];
+        let name = if name == "test-success" { "test" } else { name };
         let all = [When::Before, When::After].into_iter().flat_map(|when| events.map(|event| Self { event, when }));
         all.into_iter().find(|moment| moment.name() == name)
+    }
+
+    /// Whether only a person makes it come, and no sync.
+    pub fn is_on_demand(self) -> bool {
+        matches!(self.event, Event::Test | Event::Delete)
     }
 }
 
@@ -110,6 +127,8 @@ pub struct Wanted {
     pub content: String,
     /// Whether a person goes back to it.
     pub rollback: bool,
+    /// Whether it is no release but the end of one: the id of that deletion.
+    pub deletion: Option<String>,
 }
 
 /// What the inventory says of releases that had hooks.
@@ -172,6 +191,7 @@ pub fn due(wanted: &Wanted, record: &Record, seen: Seen) -> Option<Due> {
     let going_on = running.filter(|running| running.content == wanted.content);
     let later = if wanted.rollback { Event::Rollback } else { Event::Upgrade };
     let event = match (going_on, &record.applied, running) {
+        _ if wanted.deletion.is_some() => Event::Delete,
         (Some(running), _, _) => running.event,
         (None, Some(applied), _) if *applied == wanted.content => return None,
         (None, Some(_), _) => later,
@@ -183,8 +203,20 @@ pub fn due(wanted: &Wanted, record: &Record, seen: Seen) -> Option<Due> {
     };
     let of = |when| in_order(&wanted.hooks, Moment { event, when }).map(move |hook| (when, hook));
     let hooks: Vec<(When, Hook)> = of(When::Before).chain(of(When::After)).collect();
-    let (id, passed) = (going_on.map(|run| run.id.clone()), going_on.and_then(|run| run.passed));
+    let id = going_on.map(|run| run.id.clone()).or_else(|| wanted.deletion.clone());
+    let passed = going_on.and_then(|run| run.passed);
     (!hooks.is_empty()).then(|| Due { event, content: wanted.content.clone(), id, passed, hooks })
+}
+
+/// The tests among hooks, as they are run for this environment; `id` tells this run from others, and `timeout` is in place of the
+/// time of each where it is given.
+pub fn tests(hooks: &[Hook], environment: &str, id: &str, timeout: Option<Duration>) -> Vec<Run> {
+    let moment = Moment { event: Event::Test, when: When::Before };
+    let run = |hook: Hook| {
+        let hook = Hook { timeout: timeout.unwrap_or(hook.timeout), ..hook };
+        Run::new(&hook, moment.name(), environment, id)
+    };
+    in_order(hooks, moment).map(run).collect()
 }
 
 /// The hooks of a moment in Helm's order: by weight, then by name; of the same name in the order of kinds. (Its documentation
@@ -197,6 +229,14 @@ fn in_order(hooks: &[Hook], moment: Moment) -> impl Iterator<Item = Hook> {
         by_weight.then_with(|| order::compare(one, other))
     });
     of.into_iter()
+}
+
+impl Record {
+    /// What the inventory says of an environment that was deleted, where some of it stays: what comes next is installed.
+    pub fn deleted() -> Self {
+        let (content, id) = (String::new(), String::new());
+        Self { applied: None, running: Some(Running { content, event: Event::Install, id, passed: None }) }
+    }
 }
 
 impl Due {

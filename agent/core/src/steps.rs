@@ -28,6 +28,10 @@ pub const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(30);
 /// what takes longer is waited for by later passes.
 pub const GONE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// What is deleted with all of an environment is waited for this long, stage by stage: a workload ends its pods within the 30 s that
+/// they are given by default, a volume takes longer. What is not gone by then stays in the inventory.
+pub const WIPED_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// What the delete policy of a hook that succeeded deletes is waited for this long: a Job goes within a moment, and a pod
 /// with it, within the 30 s that it is given by default.
 pub const CLEARED_TIMEOUT: Duration = Duration::from_secs(60);
@@ -126,6 +130,16 @@ pub fn by_kind(writes: &[Write], deletions: &[Deletion], create_namespace: bool,
     }
     steps.extend(in_phase(When::After, &hooks.after));
     steps.push(Step::Conclude);
+    steps
+}
+
+/// The same steps where all of an environment is deleted: the hooks after it run when it is gone, so that is waited for.
+pub fn wiping(mut steps: Vec<Step>) -> Vec<Step> {
+    for step in &mut steps {
+        if let Step::Delete { timeout, .. } = step {
+            *timeout = WIPED_TIMEOUT;
+        }
+    }
     steps
 }
 

@@ -7,6 +7,7 @@
 //! pruned then, nor is a later hook run. A prune is done when its object is gone; what a finalizer holds stays in the inventory, and is said. Who
 //! stops it stops it before the next object: what is in the air is let come down, so that what was done is known.
 
+mod alone;
 mod hooks;
 mod progress;
 mod waits;
@@ -18,6 +19,7 @@ use futures::FutureExt as _;
 use quarterdeck_shared::change::{Action, Change, Wait};
 use quarterdeck_shared::resource::{Inventory, ResourceRef};
 
+pub use self::alone::{Ended, Ran};
 pub(super) use self::progress::Done;
 pub use self::progress::Far;
 use crate::error::ClusterError;

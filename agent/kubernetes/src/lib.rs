@@ -71,7 +71,7 @@ mod exec;
 mod kubeconfig;
 mod proxy;
 
-pub use crate::apply::{Executed, Far};
+pub use crate::apply::{Ended as HookEnded, Executed, Far, Ran};
 pub use crate::changes::ClusterChange;
 pub use crate::cluster::{Adoption, Cluster, Removed};
 pub use crate::config::{CURRENT_CONTEXT, ClusterConfig, IN_CLUSTER};

@@ -25,7 +25,8 @@ use tracing::Instrument as _;
 
 use crate::cache::{ObjectCache, PodLogs};
 use crate::logs::merge::Merge;
-use crate::logs::source::{Begin, Target, log_path, source};
+pub(crate) use crate::logs::source::log_path;
+use crate::logs::source::{Begin, Target, source};
 use crate::objects::Objects;
 use crate::requests::get;
 use quarterdeck_core::output::{Mask, one_line};

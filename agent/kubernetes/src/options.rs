@@ -31,15 +31,20 @@ pub struct Options {
     pub neighbours: Option<Arc<Neighbours>>,
     /// Read the inventory anew also where nothing is to be written: a new revision came, and so may have another agent.
     pub fresh: bool,
-    /// The environment itself left: nothing of it is wanted any more, and that `desired` is empty is no mistake.
-    pub removed: bool,
+    /// All of the environment goes, since a person deletes it or it left its source: `desired` is empty, and that is no mistake.
+    pub wipes: bool,
     /// The hooks of the release; none where `desired` is not all of one.
     pub hooks: Option<Arc<Wanted>>,
 }
 
 impl Options {
     pub(crate) fn leaving(&self) -> Leaving<'_> {
-        Leaving { prune: self.prune, anyway: &self.prune_anyway, neighbours: self.neighbours.as_deref() }
+        Leaving {
+            prune: self.prune,
+            anyway: &self.prune_anyway,
+            neighbours: self.neighbours.as_deref(),
+            wipes: self.wipes,
+        }
     }
 }
 

@@ -66,6 +66,7 @@ impl PlannedSync {
         let phases = |due: &Due| due.phases(&self.environment.to_string(), &self.run_id());
         let hooks = self.hooks.due.as_ref().map_or_else(Phases::default, phases);
         let steps = steps::by_kind(&self.writes, &self.prunes, self.options.create_namespace, &hooks);
+        let steps = if self.options.wipes { steps::wiping(steps) } else { steps };
         if self.options.pull_secrets.is_empty() { steps } else { steps::with_pull_secrets(steps) }
     }
 

@@ -25,12 +25,13 @@ impl Executor<'_> {
         walk: &mut Walk<'_>,
     ) {
         let (executed, after) = (&mut walk.executed, &mut walk.after);
+        let leaving = walk.plan.options.leaving();
+        let (verb, why) = (leaving.verb(), leaving.why());
         let waits = !executed.undone.open.is_empty();
         let (later, now): (Vec<_>, Vec<_>) =
             deletions.iter().partition(|(item, _)| waits && holders.contains(&item.resource));
         for (item, _) in later {
-            let line =
-                format!("{} left git and is deleted when what left git before it is gone", item.resource.short());
+            let line = format!("{} {verb} and is deleted when what goes before it is gone", item.resource.short());
             executed.undone.open.push(line);
             after.items.insert(item.clone());
         }
@@ -61,9 +62,9 @@ impl Executor<'_> {
                 Some(Ok(Some(waits))) => {
                     let short = item.resource.short();
                     let line = done.line(&item.resource);
-                    let reason = Some(format!("no longer in git; waiting for {waits}"));
+                    let reason = Some(format!("{why}; waiting for {waits}"));
                     executed.changes.extend(line.map(|line| Change { reason, ..line }));
-                    let line = format!("{short} left git and is being deleted: waiting for {waits}");
+                    let line = format!("{short} {verb} and is being deleted: waiting for {waits}");
                     executed.undone.open.push(line);
                     executed.undone.going.push(item.resource.clone());
                     after.items.insert(item);
@@ -71,7 +72,7 @@ impl Executor<'_> {
                 Some(Err(problem)) => {
                     executed.failed.push(Refusal {
                         resource: item.resource.clone(),
-                        origin: "no longer in git".into(),
+                        origin: why.into(),
                         message: problem.message.clone(),
                         hint: problem.hint.clone().into_owned(),
                         immutable: false,

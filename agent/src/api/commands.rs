@@ -27,10 +27,13 @@ use crate::sources;
 use quarterdeck_core::run;
 use quarterdeck_shared::error::{Hint, chain};
 
-type Taken = (StatusCode, Json<Accepted>);
+pub(super) type Taken = (StatusCode, Json<Accepted>);
 
-fn taken(message: String) -> Taken {
-    (StatusCode::ACCEPTED, Json(Accepted { message, run: None, revision: None, after_sync: None }))
+pub(super) fn taken(message: String) -> Taken {
+    (
+        StatusCode::ACCEPTED,
+        Json(Accepted { message, run: None, revision: None, after_sync: None, tests: None, deletion: None }),
+    )
 }
 
 pub(super) async fn sync(
@@ -53,7 +56,7 @@ pub(super) async fn sync(
 }
 
 /// Nothing is written of an environment that a person suspended.
-fn refuse_suspended(context: &Shared, name: &EnvironmentId) -> Answer<()> {
+pub(super) fn refuse_suspended(context: &Shared, name: &EnvironmentId) -> Answer<()> {
     match context.journal.snapshot().environment(name) {
         Some(status) if status.suspended => Err(Failure::conflict(
             format!("environment {name} is suspended"),
@@ -309,7 +312,7 @@ pub(super) async fn resume(
 }
 
 /// `sync 134 (applying 41 of 10000)`, where one runs.
-fn under_way(status: &EnvironmentStatus) -> Option<String> {
+pub(super) fn under_way(status: &EnvironmentStatus) -> Option<String> {
     let sync = status.last_sync.as_ref().filter(|sync| !sync.phase.is_final())?;
     let far = status.progress.as_ref().map(Progress::describe);
     Some(match far {

@@ -8,7 +8,9 @@ pub mod connection;
 pub mod socket;
 
 mod answer;
+mod chart_tests;
 mod commands;
+mod deletion;
 mod reads;
 mod state;
 mod streams;
@@ -41,10 +43,12 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::WATCH, streams::watch),
         mount(routes::DIFF, reads::diff),
         mount(routes::ADOPTION, reads::adoption),
+        mount(routes::DELETION, deletion::plan),
         mount(routes::MANIFESTS, reads::manifests),
         mount(routes::OBJECT, reads::object),
         mount(routes::HISTORY, reads::history),
         mount(routes::IMAGES, reads::images),
+        mount(routes::TESTS, chart_tests::tests),
         mount(routes::COMMITS, reads::commits),
         mount(routes::POD_LOG, streams::pod_log),
         mount(routes::RUNS, reads::runs),
@@ -62,6 +66,8 @@ fn mounted() -> Vec<(Row, MethodRouter<Shared>)> {
         mount(routes::ROLLBACK, commands::rollback),
         mount(routes::UNPIN, commands::unpin),
         mount(routes::ADOPT, commands::adopt),
+        mount(routes::DELETE, deletion::delete),
+        mount(routes::TEST, chart_tests::test),
         mount(routes::SUSPEND, commands::suspend),
         mount(routes::RESUME, commands::resume),
         mount(routes::RETRY, commands::retry),

@@ -61,7 +61,7 @@ pub(super) async fn object(
     // `namespace=` names none.
     let resource = ResourceRef::new(&query.group, &query.kind, query.namespace.as_deref(), &query.name);
     let yaml = reconcile::queries::object(&context, &environment, &resource).await.map_err(not_compared)?;
-    Ok(Json(ManifestsAnswer { revision: None, rendered: None, yaml }))
+    Ok(Json(ManifestsAnswer { revision: None, rendered: None, yaml, notes: Vec::new() }))
 }
 
 fn not_compared(error: reconcile::ReconcileError) -> Failure {

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use quarterdeck_container::charts::archive::ArchiveError;
 use quarterdeck_container::charts::error::FetchError;
+use quarterdeck_container::registry::signature::KeyError;
 use quarterdeck_core::charts::address::AddressError;
 use quarterdeck_core::follow::PolicyError;
 use quarterdeck_shared::error::Hint;
 use quarterdeck_system::secret::SecretError;
 
+use super::signers::SignerError;
 use crate::images::LoginError;
 
 /// A chart that is not at hand.
@@ -44,6 +46,12 @@ pub enum ChartProblem {
         /// Why not.
         source: io::Error,
     },
+    /// It is not known to be signed by one of the keys.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A public key cannot be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// What is kept cannot be read by this version of the agent.
     #[error("its archive is rejected")]
     Archive(#[from] ArchiveError),
@@ -54,6 +62,8 @@ impl Hint for ChartProblem {
         match self {
             Self::Fetch(error) => error.hint(),
             Self::Login(error) => error.hint(),
+            Self::Signer(error) => error.hint(),
+            Self::Key(error) => error.hint(),
             Self::Password { .. } => {
                 "set `password_env` or `password_file` under [application.environment.helm.chart]".into()
             }
@@ -67,5 +77,15 @@ impl ChartProblem {
     /// Whether somebody refuses us.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Fetch(error) if error.is_refusal())
+    }
+
+    /// Whether the chart may not be deployed, whatever is kept of it.
+    pub fn is_rejection(&self) -> bool {
+        match self {
+            Self::Signer(error) => error.is_rejection(),
+            Self::Key(_) => true,
+            Self::Fetch(error) => error.is_rejection(),
+            _ => false,
+        }
     }
 }

@@ -3,14 +3,15 @@
 //! A version that is written as it is is fetched once. A range is looked up at an interval, and immediately by `qd refresh`;
 //! while its repository is unreachable the version that was chosen last stays, also over a restart.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use quarterdeck_container::charts::archive;
-use quarterdeck_container::charts::fetch::{Fetched, Fetcher, Identity, Source};
+use quarterdeck_container::charts::fetch::{Fetched, Fetcher, Identity, Source, Version};
 use quarterdeck_container::charts::http::Password;
+use quarterdeck_container::registry::signature::{KeyError, PublicKey};
 use quarterdeck_core::backoff::doubled;
 use quarterdeck_core::charts;
 use quarterdeck_core::charts::address::Repository;
@@ -19,13 +20,16 @@ use quarterdeck_shared::application::ChartSpec;
 use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::revision::ChartRelease;
 use quarterdeck_system::secret::{self, Place};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::store::Store;
+use super::signers::{self, SignerError, keyring_readable};
+use super::store::{self, Store, hex};
 use super::{ChartFiles, ChartProblem};
 use crate::config::Config;
 use crate::images::Images;
+use crate::renderers::programs::identity;
 use crate::worker::{Wake, jitter};
 
 /// Charts that are asked for at a time: registries count what comes from one address.
@@ -40,6 +44,9 @@ const BACKOFF_FIRST: Duration = Duration::from_secs(10);
 /// A repository that refused us is asked this seldom: some ban an address for that.
 const REFUSED: Duration = Duration::from_secs(600);
 
+/// Answers of gpg that are remembered of one chart: the versions that its environments are at.
+const SIGNED_MAX: usize = 16;
+
 /// A chart of a registry or chart repository.
 pub struct ChartSource {
     /// How it is configured.
@@ -51,6 +58,8 @@ pub struct ChartSource {
     state: watch::Sender<ChartState>,
     /// One archive is fetched once, however many environments want it.
     fetching: Mutex<()>,
+    /// What was asked of gpg, and who signed.
+    signed: std::sync::Mutex<Vec<(String, String)>>,
     wake: Wake,
     stop: CancellationToken,
 }
@@ -85,6 +94,7 @@ impl ChartSource {
             asking,
             state: watch::Sender::default(),
             fetching: Mutex::default(),
+            signed: std::sync::Mutex::default(),
             wake: Wake::default(),
             stop: CancellationToken::new(),
         })
@@ -115,8 +125,8 @@ impl ChartSource {
     /// Where they are not kept and cannot be fetched, or the repository has others under that version by now.
     pub async fn files(&self, release: &ChartRelease) -> Result<ChartFiles, ChartProblem> {
         let bytes = match self.kept(release).await? {
-            Some(bytes) => bytes,
-            None => self.fetch_again(release).await?,
+            Some(bytes) if self.is_approved(release).await? => bytes,
+            _ => self.fetch_again(release).await?,
         };
         let read = tokio::task::spawn_blocking(move || archive::read(&bytes)).await;
         let packaged = read.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))?;
@@ -128,6 +138,11 @@ impl ChartSource {
     /// # Errors
     /// Where it does not.
     pub async fn check(&self) -> Result<usize, ChartProblem> {
+        self.keys()?;
+        if let Some(keyring) = &self.spec.verify_keyring {
+            keyring_readable(keyring)?;
+            signers::gpg()?;
+        }
         let (images, identity) = self.who().await?;
         Ok(self.asking.fetcher.check(&self.source(&images, &identity)).await?)
     }
@@ -140,11 +155,12 @@ impl ChartSource {
         let known = self.state.borrow().release.clone().filter(|known| known.version == found.version);
         if let Some(known) = known
             && self.kept(&known).await?.is_some()
+            && self.is_approved(&known).await?
         {
             return Ok(known);
         }
         let _alone = self.fetching.lock().await;
-        let fetched = self.asking.fetcher.fetch(&source, &found).await?;
+        let fetched = self.fetch(&source, found).await?;
         let release = fetched.release.clone();
         self.keep(fetched).await?;
         Ok(release)
@@ -153,18 +169,108 @@ impl ChartSource {
     /// A version that was kept once, and must be the same now.
     async fn fetch_again(&self, release: &ChartRelease) -> Result<Vec<u8>, ChartProblem> {
         let _alone = self.fetching.lock().await;
-        if let Some(bytes) = self.kept(release).await? {
+        if let Some(bytes) = self.kept(release).await?
+            && self.is_approved(release).await?
+        {
             return Ok(bytes);
         }
         let (images, identity) = self.who().await?;
         let source = self.source(&images, &identity);
         let wanted = Wanted::Exact(release.version.clone());
         let found = self.asking.fetcher.find(&source, &wanted, &release.version).await?;
-        let fetched = self.asking.fetcher.fetch(&source, &found).await?;
+        let fetched = self.fetch(&source, found).await?;
         fetched.must_be(release)?;
         let bytes = fetched.bytes.clone();
         self.work(move |store| store.keep(&fetched)).await?;
         Ok(bytes)
+    }
+
+    /// Fetches an archive, which is signed as the configuration asks for; what says so is kept.
+    async fn fetch(&self, source: &Source<'_>, found: Version) -> Result<Fetched, ChartProblem> {
+        let (fetcher, keys) = (&self.asking.fetcher, self.keys()?);
+        let found = match keys.is_empty() {
+            true => found,
+            false => {
+                let names: Vec<PublicKey> = keys.iter().map(|(key, _)| key.clone()).collect();
+                fetcher.signed(source, found, &names).await?
+            }
+        };
+        let fetched = fetcher.fetch(source, &found).await?;
+        let release = &fetched.release;
+        if let Some(keyring) = &self.spec.verify_keyring {
+            keyring_readable(keyring)?;
+            let provenance = fetcher.provenance(source, &found).await?;
+            let provenance = provenance.ok_or_else(|| SignerError::Unsigned { chart: release.short() })?;
+            self.signer(release, provenance.clone(), keyring).await?;
+            let of = release.clone();
+            self.work(move |store| store.keep_beside(&of, store::PROVENANCE, &provenance)).await?;
+        }
+        if !keys.is_empty() {
+            let (of, signers) = (release.clone(), keys.into_iter().map(|(_, id)| id).collect::<Vec<_>>().join("\n"));
+            self.work(move |store| store.keep_beside(&of, store::SIGNERS, signers.as_bytes())).await?;
+        }
+        Ok(fetched)
+    }
+
+    /// Whether what is kept of a release says that it is signed as the configuration asks for. That needs no source.
+    async fn is_approved(&self, release: &ChartRelease) -> Result<bool, ChartProblem> {
+        let keys = self.keys()?;
+        let read = |ending: &'static str| {
+            let of = release.clone();
+            self.work(move |store| Ok(store.beside(&of, ending)))
+        };
+        if !keys.is_empty() {
+            // It was signed by one of those that were asked about then. While these are the same no other one needs to be asked.
+            let Some(signers) = read(store::SIGNERS).await? else { return Ok(false) };
+            let signers = String::from_utf8_lossy(&signers).into_owned();
+            if !signers.lines().all(|id| keys.iter().any(|(_, key)| key == id)) {
+                return Ok(false);
+            }
+        }
+        let Some(keyring) = &self.spec.verify_keyring else { return Ok(true) };
+        let Some(provenance) = read(store::PROVENANCE).await? else { return Ok(false) };
+        match self.signer(release, provenance, keyring).await {
+            Ok(_) => Ok(true),
+            // What was signed since may be signed by another.
+            Err(ChartProblem::Signer(SignerError::Stranger { .. } | SignerError::Invalid { .. })) => Ok(false),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Who signed a release. The answer is remembered: each render asks.
+    async fn signer(
+        &self,
+        release: &ChartRelease,
+        provenance: Vec<u8>,
+        keyring: &Path,
+    ) -> Result<String, ChartProblem> {
+        let asked = format!("{} {:?} {}", release.digest, identity(keyring), hex(&Sha256::digest(&provenance)));
+        let known = |asked: &str| {
+            let signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+            signed.iter().find(|(known, _)| known == asked).map(|(_, signer)| signer.clone())
+        };
+        if let Some(signer) = known(&asked) {
+            return Ok(signer);
+        }
+        let (release, keyring, folder) = (release.clone(), keyring.to_owned(), self.store.folder().to_owned());
+        let asking = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&folder).map_err(SignerError::Home)?;
+            signers::signer(&provenance, &release, &keyring, &folder)
+        });
+        let signer = asking.await.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))?;
+        let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        signed.truncate(SIGNED_MAX - 1);
+        signed.insert(0, (asked, signer.clone()));
+        Ok(signer)
+    }
+
+    /// The keys that may sign in a registry, each with what tells its file from others. Read each time, so that a new one is taken up.
+    fn keys(&self) -> Result<Vec<(PublicKey, String)>, ChartProblem> {
+        let key = |file: &PathBuf| {
+            let key = PublicKey::read(file)?;
+            Ok((key, identity(file).unwrap_or_default()))
+        };
+        self.spec.verify.iter().map(key).collect::<Result<_, KeyError>>().map_err(ChartProblem::Key)
     }
 
     async fn kept(&self, release: &ChartRelease) -> Result<Option<Vec<u8>>, ChartProblem> {

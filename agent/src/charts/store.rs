@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! charts/1f3c2a9d8e7b6c5a-podinfo/6.7.1@9e2b….tgz      an archive; its name says what is in it
+//!                                 6.7.1@9e2b….prov     what says who signed it; `.signers` of a registry
 //!                                 chosen-77aa…         `podinfo 6.7.1@sha256:9e2b…`: what was last wanted of a range
 //! ```
 //! An archive whose content is not that of its name is as good as none: it is fetched again.
@@ -14,6 +15,7 @@ use std::time::SystemTime;
 use quarterdeck_container::charts::fetch::Fetched;
 use quarterdeck_core::charts::address::Repository;
 use quarterdeck_shared::revision::ChartRelease;
+use quarterdeck_system::file::read_up_to;
 use sha2::{Digest as _, Sha256};
 
 /// Where the archives of all charts are in the data directory.
@@ -21,6 +23,26 @@ pub const FOLDER: &str = "charts";
 
 /// How archives end.
 pub const ENDING: &str = ".tgz";
+
+/// The ending of a provenance file beside an archive.
+pub const PROVENANCE: &str = "prov";
+
+/// The ending of the list of keys beside an archive that its registry has a signature by.
+pub const SIGNERS: &str = "signers";
+
+/// Bytes of what is beside an archive.
+const BESIDE_BYTES_MAX: u64 = 1 << 20;
+
+/// Deletes an archive, and what is beside it.
+///
+/// # Errors
+/// Where the archive is not deleted.
+pub async fn delete(archive: &Path) -> io::Result<()> {
+    for ending in [PROVENANCE, SIGNERS] {
+        let _ = tokio::fs::remove_file(archive.with_extension(ending)).await;
+    }
+    tokio::fs::remove_file(archive).await
+}
 
 /// The archives of one chart of one repository.
 #[derive(Debug, Clone)]
@@ -74,6 +96,19 @@ impl Store {
         self.write(&self.path(&fetched.release), &fetched.bytes)
     }
 
+    /// What was fetched beside an archive, by the ending of its file; nothing where nothing was, or it cannot be read. Blocks.
+    pub fn beside(&self, release: &ChartRelease, ending: &str) -> Option<Vec<u8>> {
+        read_up_to(&self.path(release).with_extension(ending), BESIDE_BYTES_MAX).ok()
+    }
+
+    /// Keeps something beside an archive. Blocks.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn keep_beside(&self, release: &ChartRelease, ending: &str, content: &[u8]) -> io::Result<()> {
+        self.write(&self.path(release).with_extension(ending), content)
+    }
+
     /// What was last wanted of a range, or of a version as it is written. Blocks.
     pub fn chosen(&self, wanted: &str) -> Option<ChartRelease> {
         fs::read_to_string(self.choice(wanted)).ok()?.trim().parse().ok()
@@ -105,7 +140,7 @@ pub fn named(file: &str) -> Option<(&str, &str)> {
     file.strip_suffix(ENDING)?.split_once('@').filter(|_| !file.starts_with('.'))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

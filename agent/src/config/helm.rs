@@ -2,15 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use quarterdeck_container::registry::signature::PublicKey;
 use quarterdeck_core::charts::address::{Repository, check_name};
 use quarterdeck_core::charts::versions::Wanted;
 use serde::Deserialize;
 use serde_json::Value;
 
-use quarterdeck_shared::application::{ApplicationName, ChartSpec, HelmSpec, RenderKind};
+use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, ChartSpec, HelmSpec, RenderKind};
+use quarterdeck_shared::error::chain;
 
 use super::Interval;
+use super::finding::Finding;
+use super::locate::Step;
 use super::values::{escapes, two_places};
+use crate::charts::keyring_readable;
 
 /// `[application.environment.helm]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -74,19 +79,24 @@ struct WrittenChart {
     username: Option<String>,
     password_env: Option<String>,
     password_file: Option<PathBuf>,
+    verify_keyring: Option<PathBuf>,
+    #[serde(default)]
+    verify: Vec<PathBuf>,
 }
 
 impl WrittenChart {
     fn read(self, base: &Path) -> ChartSpec {
-        let Self { repository, name, version, username, password_env, password_file } = self;
+        let Self { repository, name, version, username, password_env, password_file, verify_keyring, verify } = self;
         let repository = Repository::read(&repository).map_or(repository, |read| read.to_string());
         let password_file = password_file.map(|file| base.join(file));
-        ChartSpec { repository, name, version, username, password_env, password_file }
+        let verify_keyring = verify_keyring.map(|file| base.join(file));
+        let verify = verify.into_iter().map(|key| base.join(key)).collect();
+        ChartSpec { repository, name, version, username, password_env, password_file, verify_keyring, verify }
     }
 
     fn check(&self, say: &mut impl FnMut(&[&'static str], String)) {
         let mut say = |option: &'static str, message: String| say(&["helm", "chart", option], message);
-        let Self { repository, name, version, username, password_env, password_file } = self;
+        let Self { repository, name, version, username, password_env, password_file, verify_keyring, verify } = self;
         let read = Repository::read(repository);
         if let Err(error) = check_name(name) {
             say("name", error.to_string());
@@ -97,6 +107,16 @@ impl WrittenChart {
         }
         if let Err(error) = Wanted::read(version) {
             say("version", format!("{error}: write a version, as 6.7.1, or a range, as 6.x or >=6.7 <7"));
+        }
+        if verify_keyring.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
+            say("verify_keyring", "a keyring has no file: write verify_keyring = \"chart-signers.asc\"".to_owned());
+        }
+        if verify.iter().any(|key| key.as_os_str().is_empty()) {
+            say("verify", "a public key has no file: write verify = [\"cosign.pub\"]".to_owned());
+        }
+        if !verify.is_empty() && matches!(read, Ok(Repository::Http(_))) {
+            let message = "cosign signs charts in registries: write verify_keyring, whose keys signed the .prov file";
+            say("verify", message.to_owned());
         }
         let has_password = password_env.is_some() || password_file.is_some();
         match read {
@@ -122,6 +142,31 @@ impl WrittenChart {
         }
         if let Some(problem) = two_places("password", password_env.as_ref(), password_file.as_ref()) {
             say("password_file", problem);
+        }
+    }
+}
+
+/// The keys that cannot be read, which is no reason not to start: they are read when they are needed.
+pub(super) fn check_files(applications: &[ApplicationSpec], findings: &mut Vec<Finding>) {
+    for (index, application) in applications.iter().enumerate() {
+        for (at, environment) in application.environments.iter().enumerate() {
+            let Some(chart) = &environment.helm.chart else { continue };
+            let keyring = chart.verify_keyring.iter().filter_map(|file| keyring_readable(file).err());
+            let keyring = keyring.map(|error| ("verify_keyring", chain(&error)));
+            let keys = chart.verify.iter().filter_map(|key| PublicKey::read(key).err());
+            let keys = keys.map(|error| ("verify", chain(&error)));
+            for (option, message) in keyring.chain(keys) {
+                let place = [
+                    Step::Key("application"),
+                    Step::Index(index),
+                    Step::Key("environment"),
+                    Step::Index(at),
+                    Step::Key("helm"),
+                    Step::Key("chart"),
+                    Step::Key(option),
+                ];
+                findings.push(Finding { place: place.to_vec(), message });
+            }
         }
     }
 }

@@ -418,6 +418,17 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (chart("oci://registry.example", "1.0.0").replace("'podinfo'", "'Podinfo'"), 9, "write it in lower case"),
         (chart("https://charts.example", "1.0.0").replace("'podinfo'", "'../a'"), 9, "is not the name of a chart"),
         (
+            chart("https://charts.example", "1.0.0") + "verify = ['cosign.pub']\n",
+            11,
+            "cosign signs charts in registries: write verify_keyring",
+        ),
+        (chart("oci://registry.example", "1.0.0") + "verify = ['']\n", 11, "write verify = [\"cosign.pub\"]"),
+        (
+            chart("oci://registry.example", "1.0.0") + "verify_keyring = ''\n",
+            11,
+            "write verify_keyring = \"chart-signers.asc\"",
+        ),
+        (
             chart("https://charts.example", "1.0.0")
                 .replace("namespace = 'shop'", "namespace = 'shop'\npath = 'charts/shop'"),
             7,

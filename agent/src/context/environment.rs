@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
+use quarterdeck_shared::protocol::ChartTest;
 use quarterdeck_shared::resource::ResourceRef;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +34,8 @@ pub struct Environment {
     /// Held by the worker that syncs for as long as it works; handed on to the environment that a reload makes of this one.
     pub turn: Arc<tokio::sync::Mutex<()>>,
     owed: Mutex<Owed>,
+    /// What the newest run of the tests of its chart came to; when that was asked for.
+    tested: Mutex<Option<(Timestamp, Vec<ChartTest>)>>,
 }
 
 /// A live object that was seen to differ from what was applied.
@@ -81,7 +85,7 @@ impl Environment {
     ) -> Self {
         let owed = Mutex::new(Owed { intent, ..Owed::default() });
         let (sync, stop, turn) = (Wake::default(), end.child_token(), Arc::default());
-        Self { id, spec, repository, chart, cluster, sync, stop, turn, owed }
+        Self { id, spec, repository, chart, cluster, sync, stop, turn, owed, tested: Mutex::default() }
     }
 
     fn owed<T>(&self, with: impl FnOnce(&mut Owed) -> T) -> T {
@@ -127,6 +131,17 @@ impl Environment {
     /// What the pass began with was looked at; what was seen meanwhile stays, be it of the same object.
     pub fn drift_done(&self) {
         self.owed(|owed| owed.drift = None);
+    }
+
+    /// The tests of its chart that were asked for then came to this.
+    pub fn tested(&self, at: Timestamp, tests: Vec<ChartTest>) {
+        *self.tested.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, tests));
+    }
+
+    /// What the tests came to that were asked for then; nothing where that is not known any more.
+    pub fn tests_of(&self, at: Timestamp) -> Vec<ChartTest> {
+        let tested = self.tested.lock().unwrap_or_else(PoisonError::into_inner);
+        tested.as_ref().filter(|(of, _)| *of == at).map(|(_, tests)| tests.clone()).unwrap_or_default()
     }
 
     /// One more pass of the worker that syncs.

@@ -42,7 +42,7 @@ pub(super) async fn found(context: &Context, now: Timestamp) -> Result<Vec<Local
 pub(super) async fn delete(context: &Context, now: Timestamp, deleted: &mut Deleted) -> Result<(), Failure> {
     let _no_reload = context.reload.clone().read_owned().await;
     for chart in found(context, now).await?.into_iter().filter(|chart| chart.kept.is_none()) {
-        let gone = tokio::fs::remove_file(&chart.path).await;
+        let gone = store::delete(&chart.path).await;
         gone.map_err(|error| Failure::text(format!("cannot delete {}: {error}", chart.path.display())))?;
         deleted.add(chart.bytes);
     }

@@ -9,8 +9,8 @@ use quarterdeck_shared::protocol::SyncRequest;
 use quarterdeck_shared::resource::ResourceRef;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{
-    Cover, DefinedIn, Hold, Key, LastAction, Object, Pending, Pin, Progress, RenderedFrom, RunStatus, SpecSummary,
-    Unseen,
+    ChartTests, Cover, DefinedIn, Deletion, Hold, Key, LastAction, Object, Pending, Pin, Progress, RenderedFrom,
+    RunStatus, SpecSummary, Unseen,
 };
 use quarterdeck_shared::status::{Health, Phase, SyncStatus};
 
@@ -209,6 +209,12 @@ pub enum Patch {
     Suspension(Option<Hold>),
     /// It is pinned, or not any more.
     Pin(Option<Pin>),
+    /// The newest run of the tests of its chart.
+    Tests(Box<ChartTests>),
+    /// The newest deletion of its objects.
+    Deletion(Box<Deletion>),
+    /// The cluster runs nothing of it any more.
+    Undeployed,
     /// The last thing that happened to it.
     Last(LastAction),
     /// What cannot be seen of it, of one kind of cover; empty where all of that kind is seen again.

@@ -80,6 +80,8 @@ pub fn new_row(id: &EnvironmentId, spec: SpecSummary, now: Timestamp) -> Environ
             progress: None,
             last: None,
             last_sync: None,
+            tests: None,
+            deletion: None,
             drifted: 0,
             resources: 0,
             rendered: None,
@@ -150,6 +152,12 @@ pub fn fold(row: &mut EnvironmentRow, patch: Patch, now: Timestamp) -> Folded {
             status.suspension = hold;
         }
         Patch::Pin(pin) => status.pin = pin,
+        Patch::Deletion(deletion) => status.deletion = Some(deletion),
+        Patch::Undeployed => {
+            status.revision = None;
+            status.images = Vec::new();
+        }
+        Patch::Tests(tests) => status.tests = Some(tests),
         Patch::Last(last) => status.last = Some(last),
         Patch::Unseen { of, unseen } => {
             status.unseen.retain(|before| before.of != of);

@@ -41,6 +41,12 @@ pub(super) async fn files(
     revision: &Revision,
 ) -> Result<Option<ChartFiles>, ReconcileError> {
     let (Some(source), Some(release)) = (&environment.chart, &revision.chart) else { return Ok(None) };
-    let failed = |problem: ChartProblem| ReconcileError::Chart { chart: release.short(), why: Failure::of(&problem) };
+    let failed = |problem: ChartProblem| {
+        let (chart, why) = (release.short(), Failure::of(&problem));
+        match problem.is_rejection() {
+            true => ReconcileError::ChartRejected { chart, why },
+            false => ReconcileError::Chart { chart, why },
+        }
+    };
     source.files(release).await.map(Some).map_err(failed)
 }

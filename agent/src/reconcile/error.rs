@@ -73,6 +73,14 @@ pub enum ReconcileError {
         /// Why not, and what to do.
         why: Failure,
     },
+    /// The chart is there and may not be deployed.
+    #[error("chart {chart} is not deployed: {}", why.message)]
+    ChartRejected {
+        /// As it is configured.
+        chart: String,
+        /// Why not, and what to do.
+        why: Failure,
+    },
     /// What holds the variables of the manifests is not there.
     #[error("cannot read the variables of {object}: it is not in the cluster")]
     NoVariables {
@@ -142,7 +150,9 @@ impl Hint for ReconcileError {
             Self::NoTag { .. } => "push such a tag, or check tag_pattern or semver of the environment".into(),
             Self::NoCommit { .. } => "check commit of the environment, or push a tag to it".into(),
             Self::NoVariables { .. } => "create it, or set optional = true in `variables.from`".into(),
-            Self::Chart { why, .. } | Self::Artifact { why, .. } => (&*why.hint).into(),
+            Self::Chart { why, .. } | Self::ChartRejected { why, .. } | Self::Artifact { why, .. } => {
+                (&*why.hint).into()
+            }
             Self::Partly { hint, .. } => (&**hint).into(),
             Self::NotAdopted { .. } => "remove the object from the manifests of one of the two environments".into(),
             Self::NoSuch(_) | Self::ChartAwaited { .. } => "".into(),

@@ -13,6 +13,7 @@ use super::neighbours::Place;
 use super::reuse::{self, Made};
 use super::{ReconcileError, chart, cluster_error, make, options, render, resolve, target};
 use crate::context::{Context, Environment};
+use quarterdeck_core::hooks::Hook;
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::mask;
 use quarterdeck_git::mirror::{Mirror, Named};
@@ -181,15 +182,23 @@ pub async fn manifests(
             (revision, rendered, from)
         }
     };
+    let is_hook = |one: &Hook| rendered.hooks.iter().any(|hook| hook.manifest.resource == one.manifest.resource);
+    let on_demand = rendered.on_demand.iter().filter(|one| !is_hook(one)).map(|one| &one.manifest);
     let documents: Vec<String> = rendered
         .all()
+        .chain(on_demand)
         .map(|manifest| {
             let mut object = manifest.object.clone().into_value();
             mask::mask(&mut object, manifest.confidential.as_deref());
             quarterdeck_core::yaml::write(&object)
         })
         .collect();
-    Ok(ManifestsAnswer { revision: Some(revision), rendered: Some(from), yaml: documents.join("---\n") })
+    Ok(ManifestsAnswer {
+        revision: Some(revision),
+        rendered: Some(from),
+        yaml: documents.join("---\n"),
+        notes: rendered.notes.clone(),
+    })
 }
 
 /// A live object as YAML, secrets masked.

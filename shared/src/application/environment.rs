@@ -269,6 +269,10 @@ pub struct ChartSpec {
     pub password_env: Option<String>,
     /// The file that holds it.
     pub password_file: Option<PathBuf>,
+    /// Public keys of OpenPGP: the provenance file of the chart has to be signed by one of them. Not asked for where absent.
+    pub verify_keyring: Option<PathBuf>,
+    /// Public keys, as PEM: one of them has to have signed the chart in its registry by `cosign`. Any chart where empty.
+    pub verify: Vec<PathBuf>,
 }
 
 impl ChartSpec {

@@ -7,8 +7,8 @@ use crate::application::{ApplicationName, EnvironmentId, SbomFormat};
 use crate::change::{Action, Plan};
 use crate::resource::ResourceRef;
 use crate::revision::{CommitId, Revision};
-use crate::snapshot::RenderedFrom;
-use crate::status::Health;
+use crate::snapshot::{ChartTests, RenderedFrom};
+use crate::status::{Health, Phase};
 
 /// The answer of [`DIFF`](crate::routes::DIFF): the plan, and both sides of what differs as YAML, secrets masked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct ManifestsAnswer {
     pub rendered: Option<RenderedFrom>,
     /// Documents, in the order in which they are applied.
     pub yaml: String,
+    /// What a person should know of the render: what was left out, warnings of the renderer. Empty for a live object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What is in one image of a run, by the list that was attached to it when it was signed.
@@ -128,6 +131,51 @@ pub struct ImageAnswer {
     /// Why that is unknown; empty where it is known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+/// The answer of [`TESTS`](crate::routes::TESTS): the newest run of the tests of an environment's chart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestsAnswer {
+    /// Whose.
+    pub environment: EnvironmentId,
+    /// The run.
+    pub run: ChartTests,
+    /// Each test, in the order in which they run; empty where the agent was restarted since.
+    pub tests: Vec<ChartTest>,
+}
+
+/// The answer of [`DELETION`](crate::routes::DELETION): what a deletion of all objects of an environment would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeletionAnswer {
+    /// Whose.
+    pub environment: EnvironmentId,
+    /// The objects, and the steps with the hooks of its chart.
+    pub plan: Plan,
+    /// Why the hooks of its chart are not known; empty where they are. A deletion is refused then, unless it leaves them out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub no_hooks: String,
+}
+
+/// One test of a chart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChartTest {
+    /// The object that is run.
+    pub resource: ResourceRef,
+    /// The lowest runs first.
+    pub weight: i64,
+    /// How it ended; one that a failed test came before is skipped.
+    pub phase: Phase,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Why it failed; empty where there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// What to do about it; empty where nothing is known that helps.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+    /// The last lines that it wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
 }
 
 /// The way a check of `qd doctor` went.

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{RunId, SyncId};
@@ -52,6 +53,24 @@ pub struct SuspendRequest {
     pub reason: String,
 }
 
+/// The body of [`TEST`](crate::routes::TEST).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TestRequest {
+    /// Only the tests of these names; all where empty.
+    pub only: Vec<String>,
+    /// Each has to be done within so many seconds; the `hook_timeout` of the environment where absent.
+    pub timeout_seconds: Option<u64>,
+}
+
+/// The body of [`DELETE`](crate::routes::DELETE).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeleteRequest {
+    /// Leave out the hooks of its chart.
+    pub skip_hooks: bool,
+}
+
 /// The body of [`RECEIVED`](crate::routes::RECEIVED).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -74,4 +93,10 @@ pub struct Accepted {
     /// The newest sync when the request was taken; one that answers it has a higher number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_sync: Option<SyncId>,
+    /// What tells the run of tests from others, for test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Timestamp>,
+    /// What tells the deletion from others, for delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Timestamp>,
 }

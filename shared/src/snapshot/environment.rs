@@ -8,14 +8,18 @@ use crate::event::SyncRecord;
 use crate::revision::Revision;
 use crate::status::{Health, Phase, SyncStatus};
 
+mod deletion;
 mod held;
 mod progress;
 mod rendered;
+mod tested;
 mod unseen;
 
+pub use self::deletion::Deletion;
 pub use self::held::{Hold, Pending, Pin};
 pub use self::progress::{Awaited, AwaitedHook, Progress};
 pub use self::rendered::RenderedFrom;
+pub use self::tested::ChartTests;
 pub use self::unseen::{Cover, Known, Unseen};
 
 /// An environment as it is now.
@@ -70,6 +74,12 @@ pub struct EnvironmentStatus {
     /// The newest sync; its changes are fetched on demand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<SyncRecord>,
+    /// The newest run of the tests of its chart; absent where nobody asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<Box<ChartTests>>,
+    /// The newest deletion of its objects; absent where nobody asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Box<Deletion>>,
     /// Objects that differ from their manifests.
     #[serde(default)]
     pub drifted: u32,
@@ -86,7 +96,7 @@ pub struct EnvironmentStatus {
 /// The last thing that happened to an application or an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastAction {
-    /// `build`, `push`, `promote` of an application; `sync`, `rollback`, `drift`, `suspend`, `resume` of an environment.
+    /// `build`, `push`, `promote` of an application; `sync`, `rollback`, `drift`, `test`, `delete`, `suspend`, `resume` of an environment.
     pub what: String,
     /// How it went.
     pub phase: Phase,

@@ -287,7 +287,7 @@ fn answer(ask: Option<Ask>, text: &str) -> Answer {
         }))))),
         Some(Ask::Manifests(..) | Ask::Object(..)) => {
             let yaml = format!("a: 1\nb: {text}\n").repeat(20);
-            Answer::Text(Box::new(text::document(ManifestsAnswer { revision: None, rendered: None, yaml })))
+            Answer::Text(Box::new(text::document(ManifestsAnswer { revision: None, rendered: None, yaml, notes: Vec::new() })))
         }
         Some(Ask::History(_)) => Answer::History(from(
             (1..30u8)
@@ -311,7 +311,7 @@ fn answer(ask: Option<Ask>, text: &str) -> Answer {
                 })
                 .collect(),
         )),
-        None => Answer::Accepted(Accepted { message: text.to_owned(), run: None, revision: None, after_sync: None }),
+        None => Answer::Accepted(Accepted { message: text.to_owned(), run: None, revision: None, after_sync: None, tests: None, deletion: None }),
     }
 }
 

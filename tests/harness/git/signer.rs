@@ -45,6 +45,15 @@ impl Signer {
         run(self.gpg(&["--armor", "--export"]))
     }
 
+    /// A text, clear-signed by the OpenPGP key.
+    pub fn clear_signed(&self, text: &str) -> String {
+        let file = self.home().join("text");
+        std::fs::write(&file, text).expect("a place for a text");
+        let mut command = self.gpg(&["--passphrase", "", "--clearsign", "--output", "-"]);
+        command.arg(file);
+        run(command)
+    }
+
     /// The fingerprint of an ssh key: `SHA256:…`.
     pub fn fingerprint(&self) -> String {
         let mut command = Command::new("ssh-keygen");

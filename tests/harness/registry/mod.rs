@@ -191,16 +191,31 @@ impl Registry {
 
     /// Somebody pushes a chart as `helm push` does: its archive as the layer of an artifact. Tells the digest of the archive.
     pub fn publish_chart(&self, repository: &str, version: &str, archive: &[u8]) -> String {
+        self.publish_chart_with(repository, version, archive, None)
+    }
+
+    /// The same with its provenance file, as helm pushes it where one is beside the archive.
+    pub fn publish_proven_chart(&self, repository: &str, version: &str, archive: &[u8], provenance: &[u8]) -> String {
+        self.publish_chart_with(repository, version, archive, Some(provenance))
+    }
+
+    fn publish_chart_with(&self, repository: &str, version: &str, archive: &[u8], provenance: Option<&[u8]>) -> String {
         let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();
         let mut store = self.state.store();
         let (config, layer) = (store.put_blob(repository, b"{}"), store.put_blob(repository, archive));
+        let mut layers = vec![serde_json::json!({
+            "mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "digest": layer, "size": archive.len()
+        })];
+        layers.extend(provenance.map(|provenance| {
+            let digest = store.put_blob(repository, provenance);
+            let kind = "application/vnd.cncf.helm.chart.provenance.v1.prov";
+            serde_json::json!({ "mediaType": kind, "digest": digest, "size": provenance.len() })
+        }));
         let json = serde_json::json!({
             "schemaVersion": 2,
             "mediaType": media_type,
             "config": { "mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": config, "size": 2 },
-            "layers": [{
-                "mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "digest": layer, "size": archive.len()
-            }],
+            "layers": layers,
         });
         let manifest = store::Manifest { media_type, bytes: json.to_string().into() };
         store.put_manifest(repository, &version.replace('+', "_"), manifest).expect("its blobs are there");

@@ -39,6 +39,8 @@ const WHOLE: &[&str] = &[
     "life::bundled",
     "life::certificates",
     "life::chart_hooks",
+    "life::chart_signed",
+    "life::chart_tested",
     "life::charts",
     "life::cleaned",
     "life::commented",
@@ -92,6 +94,7 @@ const WHOLE: &[&str] = &[
     "life::told",
     "life::unseen",
     "life::variables",
+    "life::wiped",
 ];
 
 /// Rooms of `it` that show other things as well: how it goes when nothing goes wrong.

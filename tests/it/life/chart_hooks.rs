@@ -12,7 +12,7 @@ use super::*;
 const CHART: &str = "apiVersion: v2\nname: store\nversion: 0.1.0\n";
 
 /// A Job that is a hook; `more` are annotations.
-fn job(name: &str, events: &str, more: &str, command: &str) -> String {
+pub(super) fn job(name: &str, events: &str, more: &str, command: &str) -> String {
     format!(
         "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {name}\n  annotations:\n    helm.sh/hook: {events}\n{more}spec:\n  backoffLimit: 0\n  \
          template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - {{ name: {name}, image: \"{}/busybox:1\", command: {command} }}\n",
@@ -28,7 +28,7 @@ const BOTH: &str = "pre-install,pre-upgrade";
 const A_WHILE: &str = "[\"sleep\", \"10\"]";
 const FOR_EVER: &str = "[\"sleep\", \"3600\"]";
 
-fn commit(world: &World, templates: &[(&str, &str)], message: &str) -> String {
+pub(super) fn commit(world: &World, templates: &[(&str, &str)], message: &str) -> String {
     let repository = deploy(world);
     let mut change = repository.change("main").write("apps/shop/Chart.yaml", CHART);
     for (name, text) in templates {
@@ -42,7 +42,7 @@ fn texts<'a>(templates: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
 }
 
 /// A world whose shop is a chart with these templates; the agent runs.
-async fn charted(templates: &[(&str, &str)], more: &str) -> (World, String) {
+pub(super) async fn charted(templates: &[(&str, &str)], more: &str) -> (World, String) {
     let mut world = world().await;
     let first = commit(&world, templates, "A chart");
     let address = world.forge.path("ops/deploy").display().to_string();
@@ -54,11 +54,11 @@ async fn charted(templates: &[(&str, &str)], more: &str) -> (World, String) {
 }
 
 /// How often a Job was created.
-fn jobs(world: &World, name: &str) -> u64 {
+pub(super) fn jobs(world: &World, name: &str) -> u64 {
     world.cluster.counts().patched.get(&format!("jobs.batch shop/{name}")).copied().unwrap_or_default()
 }
 
-fn exists(world: &World, resource: &str, name: &str) -> bool {
+pub(super) fn exists(world: &World, resource: &str, name: &str) -> bool {
     world.cluster.get(resource, "shop", name).is_some()
 }
 

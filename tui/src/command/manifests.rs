@@ -1,6 +1,6 @@
 //! `qd manifests APP[/ENV]`: the manifests of an environment as they are rendered, with the values of Secrets masked.
 //!
-//! JSON: [`ManifestsAnswer`]: `revision`, `yaml`.
+//! JSON: [`ManifestsAnswer`]: `revision`, `rendered`, `yaml`, `notes`.
 
 use quarterdeck_shared::protocol::ManifestsAnswer;
 use quarterdeck_shared::queries::AtRevision;
@@ -34,7 +34,9 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
     let answer = context.client.get(&routes::MANIFESTS.of_with(of, &at)).await;
     let answer: ManifestsAnswer = several::one(answer, of, NAME_ONE, context).await?;
     context.answer(args.output, &answer, |context, answer| {
-        answer.yaml.lines().try_for_each(|line| context.output.line(line))
+        answer.yaml.lines().try_for_each(|line| context.output.line(line))?;
+        // Beside the YAML, which others read.
+        answer.notes.iter().try_for_each(|note| context.output.note(&format!("-- {note}")))
     })?;
     Ok(Exit::Done)
 }

@@ -13,8 +13,10 @@ pub mod runs;
 
 pub mod act;
 pub mod adopt;
+pub mod delete;
 pub mod history;
 pub mod rollback;
+pub mod test;
 
 pub mod events;
 pub mod images;
@@ -157,6 +159,9 @@ pub enum CommandError {
         /// Why.
         source: Box<CommandError>,
     },
+    /// The tests of a chart did not all pass, or not all objects were deleted.
+    #[error("{}", .0.message)]
+    NotPassed(Failure),
     /// What was waited for ended, and not well.
     #[error("{}", .0.message)]
     WaitFailed(Failure),
@@ -194,7 +199,9 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Client(error) if error.is_no_agent() => Exit::NoAgent,
-            Self::Client(_) | Self::NotFound { .. } | Self::Console(_) | Self::Start(_) => Exit::Failed,
+            Self::Client(_) | Self::NotFound { .. } | Self::NotPassed(_) | Self::Console(_) | Self::Start(_) => {
+                Exit::Failed
+            }
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::PipeClosed,
             Self::Output(_) => Exit::Failed,
             Self::Usage { .. } | Self::Several { .. } => Exit::Usage,
@@ -213,7 +220,7 @@ impl CommandError {
             Self::NotFound { .. } => "not_found",
             Self::Usage { .. } | Self::Several { .. } => "bad_request",
             Self::Of { source, .. } => source.code(),
-            Self::WaitFailed(_) => "failed",
+            Self::WaitFailed(_) | Self::NotPassed(_) => "failed",
             Self::WaitTimeout { .. } => "timeout",
             Self::Client(_) | Self::Console(_) | Self::Start(_) | Self::Output(_) => "internal",
         }
@@ -227,7 +234,9 @@ impl CommandError {
             Self::Several { way_out, .. } => vec![(*way_out).to_owned()],
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } if !hint.is_empty() => vec![hint.clone()],
             Self::Console(ConsoleError::Terminal(error)) if !error.hint().is_empty() => vec![error.hint().into_owned()],
-            Self::WaitFailed(failure) if !failure.hint.is_empty() => vec![failure.hint.clone()],
+            Self::WaitFailed(failure) | Self::NotPassed(failure) if !failure.hint.is_empty() => {
+                vec![failure.hint.clone()]
+            }
             _ => Vec::new(),
         }
     }

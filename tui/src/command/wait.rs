@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use quarterdeck_shared::application::{Address, EnvironmentId};
 use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::id::SyncId;
@@ -50,16 +51,34 @@ pub(super) enum Goal {
     },
     /// The end of a run.
     Run(RunId),
+    /// The end of the tests of a chart.
+    Tested {
+        /// Of which environment.
+        of: Address,
+        /// When they were asked for, as the agent's answer says.
+        at: Option<Timestamp>,
+    },
+    /// The end of a deletion.
+    Deleted {
+        /// Of which environment.
+        of: Address,
+        /// When it was asked for, as the agent's answer says.
+        at: Option<Timestamp>,
+    },
 }
 
 impl Goal {
     /// What it is about, in the state. An address without an environment means the only one.
     fn object<'a>(&self, objects: &'a Objects) -> Option<&'a Object> {
         match self {
-            Self::Healthy { of: Address { application, environment: Some(name) }, .. } => {
+            Self::Healthy { of: Address { application, environment: Some(name) }, .. }
+            | Self::Tested { of: Address { application, environment: Some(name) }, .. }
+            | Self::Deleted { of: Address { application, environment: Some(name) }, .. } => {
                 objects.get(&Key::environment(&EnvironmentId::new(application, name)))
             }
-            Self::Healthy { of: Address { application, environment: None }, .. } => objects.values().find(
+            Self::Healthy { of: Address { application, environment: None }, .. }
+            | Self::Tested { of: Address { application, environment: None }, .. }
+            | Self::Deleted { of: Address { application, environment: None }, .. } => objects.values().find(
                 |object| matches!(object, Object::Environment(one) if one.environment.application == *application),
             ),
             Self::Run(id) => objects.get(&Key::run(*id)),
@@ -72,7 +91,11 @@ impl Goal {
             (Self::Healthy { after_sync, commit, .. }, Some(Object::Environment(environment))) => {
                 with_unseen(judge_health(environment, *after_sync, commit.as_ref()), environment)
             }
-            (Self::Healthy { of, .. }, _) => Judgement::Bad(format!("{of} is gone").into()),
+            (Self::Tested { at, .. }, Some(Object::Environment(environment))) => judge_tests(environment, *at),
+            (Self::Deleted { at, .. }, Some(Object::Environment(environment))) => judge_deletion(environment, *at),
+            (Self::Healthy { of, .. } | Self::Tested { of, .. } | Self::Deleted { of, .. }, _) => {
+                Judgement::Bad(format!("{of} is gone").into())
+            }
             (Self::Run(_), Some(Object::Run(run))) => judge_run(run),
             (Self::Run(id), _) => Judgement::Waiting(format!("run {} not found yet", id.number)),
         }
@@ -137,6 +160,40 @@ fn with_unseen(judgement: Judgement, environment: &EnvironmentStatus) -> Judgeme
         }
     }
     Judgement::Waiting(why)
+}
+
+/// The end of the tests that were asked for then. An agent that is restarted in the middle goes on with them.
+fn judge_tests(environment: &EnvironmentStatus, at: Option<Timestamp>) -> Judgement {
+    let progress = || environment.progress.as_ref().map_or_else(|| "waiting to begin".to_owned(), Progress::describe);
+    let Some(tests) = environment.tests.as_ref().filter(|tests| Some(tests.at) >= at) else {
+        return Judgement::Waiting(progress());
+    };
+    if Some(tests.at) != at {
+        let message = "the tests ended and others were asked for since".to_owned();
+        return Judgement::Bad(Failure {
+            message,
+            hint: format!("see how they ended: qd events {}", environment.environment),
+        });
+    }
+    match tests.phase {
+        Phase::Succeeded => Judgement::Good(tests.message.clone()),
+        phase if phase.is_final() => {
+            Judgement::Bad(Failure { message: tests.message.clone(), hint: tests.hint.clone() })
+        }
+        _ => Judgement::Waiting(progress()),
+    }
+}
+
+/// The end of the deletion that was asked for then.
+fn judge_deletion(environment: &EnvironmentStatus, at: Option<Timestamp>) -> Judgement {
+    let progress = || environment.progress.as_ref().map_or_else(|| "waiting to begin".to_owned(), Progress::describe);
+    match environment.deletion.as_ref().filter(|deletion| Some(deletion.at) >= at) {
+        Some(deletion) if deletion.phase == Phase::Succeeded => Judgement::Good(deletion.message.clone()),
+        Some(deletion) if deletion.phase.is_final() => {
+            Judgement::Bad(Failure { message: deletion.message.clone(), hint: deletion.hint.clone() })
+        }
+        _ => Judgement::Waiting(progress()),
+    }
 }
 
 /// The end of a run. What was skipped had nothing to do, which is as good as done.
@@ -206,7 +263,7 @@ pub(super) async fn wait_and_print(
 }
 
 /// Follows the state until the goal is judged, or patience ends; the last judgement, and the state it was about.
-async fn until(
+pub(super) async fn until(
     goal: &Goal,
     patience: Duration,
     progress: bool,

@@ -39,6 +39,8 @@ pub const MANIFESTS: Binding = quiet("m", Manifests, "manifests", "what git says
 pub const PODS: Binding = quiet("o", Pods, "pods", "its pods");
 /// Its runs.
 pub const RUNS: Binding = quiet("t", Runs, "runs", "runs of its application");
+/// Run the tests of its chart.
+pub const TEST: Binding = hint("T", Test, "test", "run the tests of its chart; asks first");
 /// Stop syncing, or go on.
 pub const SUSPEND: Binding = quiet("z", Suspend, "suspend", "stop syncing it, with a reason; or go on with it");
 /// Follow git again.

@@ -19,6 +19,8 @@ pub enum Act {
     Rollback(EnvironmentId, RollbackRequest),
     /// Follow git again.
     Unpin(EnvironmentId),
+    /// Run the tests of its chart.
+    Test(EnvironmentId),
     /// Stop syncing.
     Suspend(EnvironmentId, SuspendRequest),
     /// Go on syncing.
@@ -42,6 +44,7 @@ impl Act {
             Self::Push(name, _) => format!("push of {name}"),
             Self::Rollback(id, _) => format!("rollback of {id}"),
             Self::Unpin(id) => format!("unpin of {id}"),
+            Self::Test(id) => format!("test of {id}"),
             Self::Suspend(id, _) => format!("suspend of {id}"),
             Self::Resume(id) => format!("resume of {id}"),
             Self::Refresh(name) => format!("refresh of {name}"),
@@ -61,6 +64,7 @@ impl Act {
             Self::Suspend(_, request) => request.reason = words.to_owned(),
             Self::Sync(..)
             | Self::Unpin(_)
+            | Self::Test(_)
             | Self::Resume(_)
             | Self::Refresh(_)
             | Self::Cancel(_)

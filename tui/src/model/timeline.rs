@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentName};
 use quarterdeck_shared::artifact::Image;
-use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, ResourceStatus, RunStatus};
+use quarterdeck_shared::snapshot::{EnvironmentStatus, Object, Progress, ResourceStatus, RunStatus};
 use quarterdeck_shared::status::{Health, Phase, Stage, StageKind, SyncStatus};
 
 use crate::model::store::Store;
@@ -173,7 +173,12 @@ fn promote(run: &RunStatus, environment: &EnvironmentName) -> Step {
 
 fn sync(environment: &EnvironmentStatus) -> Step {
     if let Some(progress) = &environment.progress {
-        let mut step = Step::new("sync", State::Running, progress.describe());
+        let name = match progress {
+            Progress::Testing { .. } => "test",
+            Progress::Deleting { .. } => "delete",
+            _ => "sync",
+        };
+        let mut step = Step::new(name, State::Running, progress.describe());
         step.since = environment.last_sync.as_ref().filter(|sync| !sync.phase.is_final()).map(|sync| sync.started);
         return step;
     }

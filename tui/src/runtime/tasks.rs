@@ -194,6 +194,7 @@ async fn send(client: &Client, what: Act) -> Result<Answer, Problem> {
         Act::Rollback(of, body) => post(client, &routes::ROLLBACK.of(&of.into()), &body).await,
         Act::Suspend(of, body) => post(client, &routes::SUSPEND.of(&of.into()), &body).await,
         Act::Unpin(of) => client.post_empty(&routes::UNPIN.of(&of.into())).await,
+        Act::Test(of) => client.post_empty(&routes::TEST.of(&of.into())).await,
         Act::Resume(of) => client.post_empty(&routes::RESUME.of(&of.into())).await,
         Act::Refresh(name) => client.post_empty(&routes::REFRESH.of(&name)).await,
         Act::Cancel(run) => client.post_empty(&routes::CANCEL.of(&run.into())).await,

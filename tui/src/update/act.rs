@@ -67,6 +67,7 @@ fn of_environment(place: &Place, command: Command, of: EnvironmentId, turn: &mut
         Command::Sync => turn.confirm_plan(Act::Sync(of.clone(), SyncRequest::default()), of, None),
         Command::Suspend => suspend(of, turn),
         Command::Unpin => unpin(of, turn),
+        Command::Test => turn.confirm(Act::Test(of)),
         Command::Rollback => {
             turn.open(Destination::History(of));
             turn.say("choose the sync to go back to, then R");

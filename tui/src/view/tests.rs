@@ -54,6 +54,7 @@ fn reply(ask: crate::effect::Ask) -> Answer {
                 revision: None,
                 rendered: None,
                 yaml,
+                notes: Vec::new(),
             })))
         }
         Ask::History(_) => Answer::History(fixture::syncs()),

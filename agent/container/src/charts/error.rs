@@ -136,6 +136,18 @@ pub enum FetchError {
         /// Name and version of what is in it.
         found: String,
     },
+    /// None of the keys signed it in its registry.
+    #[error("{name} {version} is not signed by {keys}: {found}")]
+    Unsigned {
+        /// The chart.
+        name: String,
+        /// Its version.
+        version: String,
+        /// The names of the keys.
+        keys: String,
+        /// What was found instead.
+        found: String,
+    },
     /// The registry said no.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -160,6 +172,7 @@ impl Hint for FetchError {
             Self::Index { source, .. } => source.hint(),
             Self::Digest { .. } => "nothing was deployed of it; see who changed the archive, and publish it as a new version".into(),
             Self::Archive { .. } | Self::Other { .. } => "package the chart with `helm package`, and publish it as a new version".into(),
+            Self::Unsigned { .. } => "sign it with `cosign sign --key`, or correct `verify` under [application.environment.helm.chart]".into(),
             Self::Place { .. } => "correct the index of the repository".into(),
             Self::Registry(error) => error.hint(),
             Self::NoClient(_) => "install ca-certificates".into(),
@@ -176,6 +189,13 @@ impl FetchError {
             Self::Refused { .. }
                 | Self::Registry(RegistryError::WrongLogin { .. } | RegistryError::NoPermission { .. })
         )
+    }
+}
+
+impl FetchError {
+    /// Whether the chart is there and may not be deployed.
+    pub fn is_rejection(&self) -> bool {
+        matches!(self, Self::Unsigned { .. })
     }
 }
 

@@ -2,8 +2,10 @@
 
 use quarterdeck_core::charts::address::Repository;
 use quarterdeck_core::charts::index::{self, Entry, Index};
+use quarterdeck_core::charts::provenance;
 use quarterdeck_core::charts::versions::{self, Wanted};
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::signature;
 use quarterdeck_shared::revision::ChartRelease;
 use reqwest::{Client, Url};
 use sha2::{Digest as _, Sha256};
@@ -12,7 +14,8 @@ use super::archive::{self, ARCHIVE_BYTES_MAX};
 use super::error::FetchError;
 use super::http::{self, Password};
 use crate::registry::credentials::Login;
-use crate::registry::oci::{Artifact, Registries};
+use crate::registry::oci::{Artifact, Registries, RegistryError};
+use crate::registry::signature::{PublicKey, verify};
 
 /// How charts are kept in registries: HIP 6 of Helm.
 const CHART: Artifact = Artifact {
@@ -20,6 +23,14 @@ const CHART: Artifact = Artifact {
     config: "application/vnd.cncf.helm.config.v1+json",
     layer: "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
     bytes_max: ARCHIVE_BYTES_MAX,
+};
+
+/// The provenance file of a chart in a registry, beside its archive.
+const PROVENANCE: Artifact = Artifact {
+    what: "a chart",
+    config: "application/vnd.cncf.helm.config.v1+json",
+    layer: "application/vnd.cncf.helm.chart.provenance.v1.prov",
+    bytes_max: provenance::BYTES_MAX,
 };
 
 /// Tags that are read of one chart. The busiest public ones have some thousand.
@@ -51,6 +62,8 @@ pub struct Source<'a> {
 pub struct Version {
     /// As the repository writes it.
     pub version: String,
+    /// The digest of its manifest in a registry, where that has to be this one.
+    manifest: Option<String>,
     /// Where an HTTP repository has its archive.
     entry: Option<Entry>,
 }
@@ -95,19 +108,21 @@ impl Fetcher {
     /// Where there is none, or the repository cannot be asked.
     pub async fn find(&self, source: &Source<'_>, wanted: &Wanted, written: &str) -> Result<Version, FetchError> {
         match (source.repository, wanted) {
-            (Repository::Oci(_), Wanted::Exact(version)) => Ok(Version { version: version.clone(), entry: None }),
+            (Repository::Oci(_), Wanted::Exact(version)) => {
+                Ok(Version { version: version.clone(), manifest: None, entry: None })
+            }
             (Repository::Oci(_), Wanted::Range(_)) => {
                 let all = self.tags(source).await?;
                 let version = wanted.choose(all.iter().map(String::as_str));
                 let version = version.ok_or_else(|| source.no_version(written, all.iter().map(String::as_str)))?;
-                Ok(Version { version: version.to_owned(), entry: None })
+                Ok(Version { version: version.to_owned(), manifest: None, entry: None })
             }
             (Repository::Http(address), _) => {
                 let all = self.index(source, address).await?.versions.unwrap_or_default();
                 let versions = || all.iter().map(|entry| entry.version.as_str());
                 let version = wanted.choose(versions()).ok_or_else(|| source.no_version(written, versions()))?;
                 let entry = all.iter().find(|entry| entry.version == version).cloned();
-                Ok(Version { version: version.to_owned(), entry })
+                Ok(Version { version: version.to_owned(), manifest: None, entry })
             }
         }
     }
@@ -119,7 +134,7 @@ impl Fetcher {
     pub async fn fetch(&self, source: &Source<'_>, of: &Version) -> Result<Fetched, FetchError> {
         let (name, version) = (|| source.name.to_owned(), || of.version.clone());
         let (bytes, expected) = match source.repository {
-            Repository::Oci(_) => (self.layer(source, &of.version).await?, None),
+            Repository::Oci(_) => (self.layer(source, of).await?, None),
             Repository::Http(address) => self.download(source, address, of).await?,
         };
         let hex = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -137,6 +152,52 @@ impl Fetcher {
         Ok(Fetched { release, bytes })
     }
 
+    /// The same version, bound to the manifest that one of these keys signed.
+    ///
+    /// # Errors
+    /// Where none of them did, or the registry cannot be asked.
+    pub async fn signed(&self, source: &Source<'_>, of: Version, keys: &[PublicKey]) -> Result<Version, FetchError> {
+        let Identity::Registry(login) = source.identity else { return Err(source.no_chart(Vec::new())) };
+        let tagged = source.repository.tagged(source.name, &of.version).ok_or_else(|| source.no_chart(Vec::new()))?;
+        let Some(digest) = source.registries.digest(&tagged, login.as_ref()).await? else {
+            let all = self.tags(source).await?;
+            return Err(source.no_version(&of.version, all.iter().map(String::as_str)));
+        };
+        let image = tagged.with_digest(&digest).map_err(|_| source.no_chart(Vec::new()))?;
+        let claims = source.registries.claims(&image, signature::Wanted::Signature, login.as_ref()).await?;
+        match signature::judge(&verify(claims, keys)) {
+            Ok(_) => Ok(Version { manifest: Some(digest), ..of }),
+            Err(found) => {
+                let keys = keys.iter().map(PublicKey::name).collect::<Vec<_>>().join(" or ");
+                Err(FetchError::Unsigned { name: source.name.to_owned(), version: of.version, keys, found })
+            }
+        }
+    }
+
+    /// The provenance file of a version that was found; nothing where it has none.
+    ///
+    /// # Errors
+    /// Where the repository cannot be asked.
+    pub async fn provenance(&self, source: &Source<'_>, of: &Version) -> Result<Option<Vec<u8>>, FetchError> {
+        match (source.repository, source.identity) {
+            (Repository::Oci(_), Identity::Registry(login)) => {
+                let Some(image) = of.image(source) else { return Ok(None) };
+                match source.registries.artifact(&image, &PROVENANCE, login.as_ref()).await {
+                    Ok(layer) => Ok(layer.map(|layer| layer.bytes)),
+                    // The chart was read already: what is missing is this layer.
+                    Err(RegistryError::OtherKind { .. }) => Ok(None),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            (Repository::Http(address), _) => {
+                let Some(mut at) = of.place(address) else { return Ok(None) };
+                at.set_path(&format!("{}.prov", at.path()));
+                self.get(source, at, provenance::BYTES_MAX).await
+            }
+            (Repository::Oci(_), Identity::Http(_)) => Ok(None),
+        }
+    }
+
     /// Whether the repository answers, and knows the chart: what `doctor` asks. How many versions there are.
     ///
     /// # Errors
@@ -150,14 +211,14 @@ impl Fetcher {
         }
     }
 
-    async fn layer(&self, source: &Source<'_>, version: &str) -> Result<Vec<u8>, FetchError> {
+    async fn layer(&self, source: &Source<'_>, of: &Version) -> Result<Vec<u8>, FetchError> {
         let Identity::Registry(login) = source.identity else { return Err(source.no_chart(Vec::new())) };
-        let tagged = source.repository.tagged(source.name, version).ok_or_else(|| source.no_chart(Vec::new()))?;
-        match source.registries.artifact(&tagged, &CHART, login.as_ref()).await? {
+        let image = of.image(source).ok_or_else(|| source.no_chart(Vec::new()))?;
+        match source.registries.artifact(&image, &CHART, login.as_ref()).await? {
             Some(layer) => Ok(layer.bytes),
             None => {
                 let all = self.tags(source).await?;
-                Err(source.no_version(version, all.iter().map(String::as_str)))
+                Err(source.no_version(&of.version, all.iter().map(String::as_str)))
             }
         }
     }
@@ -202,9 +263,7 @@ impl Fetcher {
             url: url.chars().take(300).collect(),
             why,
         };
-        // Below the repository where it is relative.
-        let base = Url::parse(&format!("{address}/")).map_err(|_| place("which is not an address"))?;
-        let at = base.join(url).map_err(|_| place("which is not an address"))?;
+        let at = of.place(address).ok_or_else(|| place("which is not an address"))?;
         if !matches!(at.scheme(), "http" | "https") {
             return Err(place("which is not fetched by HTTP: name that registry as `repository`"));
         }
@@ -219,6 +278,23 @@ impl Fetcher {
             Identity::Registry(_) => None,
         };
         http::get(client, &source.repository.to_string(), at, login, bytes_max).await
+    }
+}
+
+impl Version {
+    /// Where a registry has it: by its tag, or as the manifest that it has to be.
+    fn image(&self, source: &Source<'_>) -> Option<ImageRef> {
+        let tagged = source.repository.tagged(source.name, &self.version)?;
+        match &self.manifest {
+            Some(digest) => tagged.with_digest(digest).ok(),
+            None => Some(tagged),
+        }
+    }
+
+    /// Where an HTTP repository has its archive: below the repository where the index says a relative address.
+    fn place(&self, address: &str) -> Option<Url> {
+        let base = Url::parse(&format!("{address}/")).ok()?;
+        base.join(&self.entry.as_ref()?.url).ok()
     }
 }
 

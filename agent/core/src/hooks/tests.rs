@@ -29,7 +29,7 @@ fn hook(kind: &str, name: &str, moments: &[&str], weight: i64) -> Hook {
 }
 
 fn wanted(content: &str, hooks: Vec<Hook>) -> Wanted {
-    Wanted { hooks, content: content.to_owned(), rollback: false }
+    Wanted { hooks, content: content.to_owned(), rollback: false, deletion: None }
 }
 
 fn running(content: &str, event: Event, passed: Option<When>) -> Option<Running> {
@@ -39,9 +39,14 @@ fn running(content: &str, event: Event, passed: Option<When>) -> Option<Running>
 #[test]
 fn a_moment_is_read_as_it_is_written() {
     for name in ["pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback"] {
-        assert_eq!(moment(name).name(), name);
+        assert_eq!((moment(name).name(), moment(name).is_on_demand()), (name, false));
     }
-    assert_eq!(Moment::named("test"), None);
+    for (name, means) in
+        [("test", "test"), ("test-success", "test"), ("pre-delete", "pre-delete"), ("post-delete", "post-delete")]
+    {
+        assert_eq!((moment(name).name(), moment(name).is_on_demand()), (means, true));
+    }
+    assert_eq!(Moment::named("test-failure"), None);
 }
 
 #[test]
@@ -262,4 +267,51 @@ proptest! {
         let done = Record { applied: Some("b".to_owned()), running: None };
         prop_assert_eq!(due(&wanted, &done, Seen { is_first, changes }), None);
     }
+}
+
+#[test]
+fn tests_run_in_their_order_and_only_those_that_are_meant() {
+    let all = [
+        hook("Pod", "web-http", &["test"], 0),
+        hook("Job", "migrate", &["pre-upgrade"], -9),
+        hook("Pod", "web-grpc", &["test-success", "post-upgrade"], -5),
+        hook("Pod", "db", &["test"], 1),
+    ];
+    let runs = tests(&all, "shop/prod", "7", Some(Duration::from_secs(9)));
+    let names = |runs: &[Run]| runs.iter().map(|run| run.resource().name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&runs), ["web-grpc", "web-http", "db"]);
+    assert!(runs.iter().all(|run| run.timeout == Duration::from_secs(9) && run.moment.phase == "test"));
+    let of = |only: &[&str]| chosen(runs.clone(), &only.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    for (only, expected) in [
+        (&[][..], &["web-grpc", "web-http", "db"][..]),
+        (&["db"], &["db"]),
+        (&["db", "web-*"], &["web-grpc", "web-http", "db"]),
+        (&["web-http", "web-http"], &["web-http"]),
+    ] {
+        assert_eq!(of(only).map(|runs| names(&runs)).unwrap(), expected, "{only:?}");
+    }
+    let named = NoTests::Named { missing: "web".to_owned(), names: names(&runs) };
+    assert_eq!((of(&["db", "web"]).unwrap_err(), chosen(Vec::new(), &[]).unwrap_err()), (named, NoTests::None));
+    assert_eq!(Moment::named("test-failure"), None);
+}
+
+#[test]
+fn a_deletion_runs_its_hooks_whatever_was_applied_and_what_comes_next_is_installed() {
+    let all = vec![hook("Job", "drain", &["pre-delete"], 0), hook("Job", "other", &["pre-install", "post-delete"], 0)];
+    let seen = Seen { is_first: false, changes: true };
+    let deletes = Wanted { deletion: Some("7".to_owned()), ..wanted("deletion 7", all.clone()) };
+    let was = Record { applied: Some("b".to_owned()), running: None };
+    let begun = due(&deletes, &was, seen).unwrap();
+    assert_eq!((begun.event, begun.id.as_deref()), (Event::Delete, Some("7")));
+    let Phases { before, after } = begun.phases("shop/prod", "");
+    let moments =
+        [before, after].map(|phase| phase.runs.iter().map(|run| run.moment.phase.clone()).collect::<Vec<_>>());
+    assert_eq!(moments, [["pre-delete"], ["post-delete"]]);
+    // A run that was cut off goes on with what it passed.
+    let mut cut = begun.record(was.applied.clone(), "");
+    cut.running.as_mut().unwrap().passed = Some(When::Before);
+    assert_eq!(due(&deletes, &cut, seen).unwrap().passed, Some(When::Before));
+    assert_eq!(due(&wanted("b", all.clone()), &cut, seen), None, "what was applied still is");
+    let installs = due(&wanted("b", all), &Record::deleted(), seen).unwrap();
+    assert_eq!(installs.event, Event::Install);
 }

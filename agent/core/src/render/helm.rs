@@ -101,9 +101,9 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
             "its templates call `lookup`, which finds nothing: the cluster is not asked while rendering".to_owned(),
         );
     }
-    let (hooks, left_out) = sorted.done().map_err(wrong)?;
+    let (hooks, on_demand, left_out) = sorted.done().map_err(wrong)?;
     notes.extend(left_out);
-    Ok(Made { found, hooks, notes, inputs: chart.inputs.into_iter().collect() })
+    Ok(Made { found, hooks, on_demand, notes, inputs: chart.inputs.into_iter().collect() })
 }
 
 /// Whether a folder holds a chart.

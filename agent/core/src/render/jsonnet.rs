@@ -118,7 +118,7 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
             why: "its .jsonnet files make no object".to_owned(),
         });
     }
-    Ok(Made { found, hooks: Vec::new(), notes, inputs: imports.inputs.into_iter().collect() })
+    Ok(Made { found, hooks: Vec::new(), on_demand: Vec::new(), notes, inputs: imports.inputs.into_iter().collect() })
 }
 
 #[cfg(test)]

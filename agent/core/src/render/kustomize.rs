@@ -58,7 +58,7 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
             why: "its kustomization makes no object".to_owned(),
         });
     }
-    Ok(Made { found, hooks: Vec::new(), notes, inputs: needs.inputs.into_iter().collect() })
+    Ok(Made { found, hooks: Vec::new(), on_demand: Vec::new(), notes, inputs: needs.inputs.into_iter().collect() })
 }
 
 /// Builds the kustomization of a folder, and says what it needed.

@@ -104,6 +104,9 @@ pub struct Rendered {
     pub manifests: Vec<Manifest>,
     /// What is run beside them.
     pub hooks: Vec<Hook>,
+    /// What only a person runs: tests, and the hooks of a deletion. No part of the release, whose [`Rendered::digest`] they do not
+    /// change.
+    pub on_demand: Vec<Hook>,
     /// What a person should know of it: files that were left out, warnings of a renderer.
     pub notes: Vec<String>,
     /// The files and folders that it depended on, sorted: while the ids of these in a tree are the same, so is the outcome.
@@ -124,7 +127,7 @@ impl Rendered {
 
     /// Says of all of its objects what is shown of none.
     pub fn hide(&mut self, confidential: &Arc<Confidential>) {
-        let hooks = self.hooks.iter_mut().map(|hook| &mut hook.manifest);
+        let hooks = self.hooks.iter_mut().chain(&mut self.on_demand).map(|hook| &mut hook.manifest);
         self.manifests.iter_mut().chain(hooks).for_each(|one| one.confidential = Some(confidential.clone()));
     }
 
@@ -382,7 +385,7 @@ impl RenderError {
 fn make(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let folder = folder(request.tree, request.path)?;
     let renderer = renderer(request.tree, &folder, request.kind)?;
-    let Made { found, hooks, mut notes, mut inputs } = match renderer {
+    let Made { found, hooks, on_demand, mut notes, mut inputs } = match renderer {
         Renderer::Kustomize => kustomize::render(request, &folder)?,
         Renderer::Helm => helm::render(request, &folder)?,
         Renderer::Jsonnet => jsonnet::render(request, &folder)?,
@@ -390,7 +393,7 @@ fn make(request: &Request<'_>) -> Result<Rendered, RenderError> {
             let selection = Selection::read(request.tree, &folder, request.files)?;
             let Plain { found, notes, outside: mut inputs } = plain::render(request.tree, &folder, &selection)?;
             inputs.push(folder.clone());
-            Made { found, hooks: Vec::new(), notes, inputs }
+            Made { found, hooks: Vec::new(), on_demand: Vec::new(), notes, inputs }
         }
     };
     if renderer != Renderer::Plain && !request.files.is_empty() {
@@ -412,8 +415,9 @@ fn make(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let found = found.into_iter().map(substituted).collect::<Result<_, _>>()?;
     let hooks = hooks.into_iter().map(|(one, runs)| Ok((substituted(one)?, runs)));
     let hooks = hooks.collect::<Result<_, RenderError>>()?;
-    let (manifests, hooks) = object::manifests(found, hooks, request)?;
-    Ok(Rendered { manifests, hooks, notes, inputs, asks_capabilities })
+    let on_demand = on_demand.into_iter().map(|(one, runs)| Ok((substituted(one)?, runs))).collect();
+    let (manifests, hooks, on_demand) = object::manifests(found, hooks, on_demand, &mut notes, request)?;
+    Ok(Rendered { manifests, hooks, on_demand, notes, inputs, asks_capabilities })
 }
 
 /// What a renderer made of a folder, before it is put into one form.
@@ -421,6 +425,8 @@ struct Made {
     found: Vec<object::Found>,
     /// Objects that are run as hooks, and when.
     hooks: Vec<(object::Found, object::Runs)>,
+    /// Those that only a person runs.
+    on_demand: Vec<(object::Found, object::Runs)>,
     notes: Vec<String>,
     inputs: Vec<String>,
 }

@@ -107,12 +107,18 @@ pub(super) struct Runs {
     pub(super) timeout: Duration,
 }
 
-/// Makes manifests of what was found, in the order in which they are applied, and hooks.
+/// Manifests, hooks, and those that only a person runs.
+pub(super) type Ordered = (Vec<Manifest>, Vec<Hook>, Vec<Hook>);
+
+/// Makes manifests of what was found, in the order in which they are applied, hooks, and those that only a person runs: what is
+/// wrong with one of these is in the way of nothing else, and noted.
 pub(super) fn manifests(
     found: Vec<Found>,
     hooks: Vec<(Found, Runs)>,
+    on_demand: Vec<Result<(Found, Runs), RenderError>>,
+    notes: &mut Vec<String>,
     request: &Request<'_>,
-) -> Result<(Vec<Manifest>, Vec<Hook>), RenderError> {
+) -> Result<Ordered, RenderError> {
     let defined: Defined = found
         .iter()
         .filter_map(|found| found.defines.as_ref())
@@ -132,15 +138,22 @@ pub(super) fn manifests(
         manifests.push(manifest);
     }
     order::sort(&mut manifests);
-    let mut all = Vec::with_capacity(hooks.len());
-    for (found, Runs { moments, weight, deleted, timeout }) in hooks {
+    let hook = |(found, Runs { moments, weight, deleted, timeout }): (Found, Runs)| {
         let manifest = manifest(found, &defined, None, request)?;
-        if let Some(first) = origins.get(&manifest.resource) {
-            return Err(twice(&manifest, first.clone()));
+        match origins.get(&manifest.resource) {
+            Some(first) => Err(twice(&manifest, first.clone())),
+            None => Ok(Hook { manifest, moments, weight, deleted, timeout }),
         }
-        all.push(Hook { manifest, moments, weight, deleted, timeout });
+    };
+    let hooks = hooks.into_iter().map(hook).collect::<Result<_, _>>()?;
+    let mut kept = Vec::with_capacity(on_demand.len());
+    for one in on_demand {
+        match one.and_then(hook) {
+            Ok(one) => kept.push(one),
+            Err(error) => notes.push(format!("left out, as no sync runs it: {error}")),
+        }
     }
-    Ok((manifests, all))
+    Ok((manifests, hooks, kept))
 }
 
 /// The scope of kinds that come with these objects, and whether they tell a status apart, by group and kind.

@@ -139,7 +139,7 @@ fn upgrade(passed: Option<When>) -> Vec<Step> {
         hook("/ConfigMap/shop/b", "pre-upgrade", true),
         hook("batch/Job/shop/c", "post-upgrade", false),
     ];
-    let wanted = hooks::Wanted { hooks, content: "2".to_owned(), rollback: false };
+    let wanted = hooks::Wanted { hooks, content: "2".to_owned(), rollback: false, deletion: None };
     let running = passed.map(|passed| hooks::Running {
         content: "2".to_owned(),
         event: hooks::Event::Upgrade,

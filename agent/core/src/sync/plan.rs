@@ -28,7 +28,7 @@ use crate::sync::{APPLICATION_LABEL, managed_fields, takeover};
 pub mod contents;
 pub mod leaving;
 
-pub use self::leaving::{Leaving, Left, Undone, candidates, kept_by};
+pub use self::leaving::{Leaving, Left, Undone, all, candidates, kept_by};
 
 /// On an object: never prune it.
 pub const PRUNE_ANNOTATION: &str = "quarterdeck.dev/prune";

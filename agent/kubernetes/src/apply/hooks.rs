@@ -27,9 +27,9 @@ use crate::requests::get;
 const PODS_MAX: usize = 20;
 
 /// Why a hook did not succeed.
-struct Failed {
-    message: String,
-    hint: String,
+pub(super) struct Failed {
+    pub(super) message: String,
+    pub(super) hint: String,
 }
 
 impl From<ApiProblem> for Failed {
@@ -90,7 +90,7 @@ impl Executor<'_> {
     }
 
     /// Runs a hook to its end; false where it is stopped before.
-    async fn run(&self, run: &Run, done: &Done<'_>) -> Result<bool, Failed> {
+    pub(super) async fn run(&self, run: &Run, done: &Done<'_>) -> Result<bool, Failed> {
         if (self.stop)() {
             return Ok(false);
         }
@@ -185,7 +185,7 @@ impl Executor<'_> {
     }
 
     /// Deletes the object of this very run, and waits for its end.
-    async fn delete_hook(&self, run: &Run, timeout: Duration) -> Result<(), ApiProblem> {
+    pub(super) async fn delete_hook(&self, run: &Run, timeout: Duration) -> Result<(), ApiProblem> {
         let live = self.observer.objects.get(run.resource(), Some(&run.manifest.version)).await?;
         let Some(live) = live.filter(|live| run.is_mine(live)) else { return Ok(()) };
         let uid = live["metadata"]["uid"].as_str().unwrap_or_default();
@@ -204,6 +204,11 @@ impl Executor<'_> {
         if run.wait() != Wait::Completed || resource.kind != "Job" {
             return None;
         }
+        hooks::pod_report(&self.pods_of_job(resource, live).await?)
+    }
+
+    /// The pods that a Job made; none where they cannot be read.
+    pub(super) async fn pods_of_job(&self, resource: &ResourceRef, live: &Value) -> Option<Vec<Value>> {
         let pods = ResourceRef::new("", "Pod", resource.namespace.as_deref(), "");
         let route = self.observer.objects.resource(&pods, Some("v1")).await.ok()?;
         let uid = live["metadata"]["uid"].as_str()?;
@@ -216,7 +221,7 @@ impl Executor<'_> {
             // Items of a list do not say what they are.
             (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
         }
-        hooks::pod_report(&pods)
+        Some(pods)
     }
 }
 

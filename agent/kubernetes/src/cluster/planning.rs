@@ -17,7 +17,7 @@ use quarterdeck_core::hooks::{self, Record, Seen, Wanted, When};
 use quarterdeck_core::steps::Write;
 use quarterdeck_core::sync::managed_fields;
 use quarterdeck_core::sync::manifest::Manifest;
-use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger, leaving};
+use quarterdeck_core::sync::plan::{self, Memory, Observed, Remembered, Stranger};
 
 impl Cluster {
     /// A plan, and what was seen for it; with what would be made where it is to be shown.
@@ -33,7 +33,7 @@ impl Cluster {
         let observed = observer.desired(desired, memory).await?;
         let strangers = self.strangers(desired, &observed, options).await?;
         let held = self.held(environment, desired, &observed, memory, options).await?;
-        let candidates = candidates(options, desired, &held.inventory);
+        let candidates = leaving(desired, &held.inventory, options);
         let left = observer.left(desired, candidates).await?;
         let decided = plan::plan(&plan::Inputs {
             environment,
@@ -107,7 +107,7 @@ impl Cluster {
     ) -> Result<Held, ApiProblem> {
         let Inner { objects, inventories, .. } = &*self.0;
         let mut held = inventories.read(objects, environment, &options.namespace).await?;
-        let leaves = !candidates(options, desired, &held.inventory).is_empty();
+        let leaves = !leaving(desired, &held.inventory, options).is_empty();
         let is_new = |wanted: &Wanted| !wanted.hooks.is_empty() && held.hooks.applied.as_ref() != Some(&wanted.content);
         let may_run = options.hooks.as_deref().is_some_and(is_new);
         if options.fresh || leaves || may_run || observed.iter().any(Observed::wants_a_write) {
@@ -213,11 +213,11 @@ impl Cluster {
     }
 }
 
-/// What of the inventory is looked at as having left git.
-fn candidates(options: &Options, desired: &[Manifest], inventory: &Inventory) -> Vec<InventoryItem> {
-    match (options.partial, options.removed) {
+/// What of the inventory is looked at, since it is to go.
+fn leaving(desired: &[Manifest], inventory: &Inventory, options: &Options) -> Vec<InventoryItem> {
+    match (options.partial, options.wipes) {
         (true, _) => Vec::new(),
-        (false, true) => leaving::all(inventory),
+        (false, true) => plan::all(inventory),
         (false, false) => plan::candidates(desired, inventory),
     }
 }
@@ -226,6 +226,7 @@ fn candidates(options: &Options, desired: &[Manifest], inventory: &Inventory) ->
 fn planned_hooks(options: &Options, before: Record, seen: Seen) -> PlannedHooks {
     let Some(wanted) = &options.hooks else { return PlannedHooks { due: None, after: before.clone(), before } };
     let after = match wanted.hooks.is_empty() && before == Record::default() {
+        _ if wanted.deletion.is_some() => Record::deleted(),
         true => Record::default(),
         false => Record { applied: Some(wanted.content.clone()), running: None },
     };

@@ -44,7 +44,7 @@ impl Cluster {
         let options = Options {
             namespace: namespace.to_owned(),
             prune: true,
-            removed: true,
+            wipes: true,
             fresh: true,
             neighbours: Some(Arc::new(neighbours)),
             ..Options::default()

@@ -7,7 +7,7 @@ use quarterdeck_shared::resource::{Inventory, ResourceRef};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::apply::{Executed, Executor, Far};
+use crate::apply::{Executed, Executor, Far, Ran};
 use crate::cache::Expect;
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
@@ -15,6 +15,7 @@ use crate::options::{Options, PullSecrets};
 use crate::planned::PlannedSync;
 use crate::problem::{ApiProblem, Class};
 use crate::pull_secrets::{PullProblem, PullSecretStep};
+use quarterdeck_core::hooks::Run;
 use quarterdeck_core::sync::confidential::Confidential;
 use quarterdeck_core::sync::manifest::Manifest;
 use quarterdeck_core::sync::plan::{Ended, Memory, Observed, Undone};
@@ -129,6 +130,23 @@ impl Cluster {
         self.watch(&environment, &watched(&executed.after, &executed.undone), &memory);
         self.0.cache.expect(&environment, going(&executed.undone), Instant::now());
         Ok(executed)
+    }
+
+    /// Runs hooks on their own, one after another up to the first that does not succeed, until `stop` says so; what came of each that
+    /// was begun. Nothing of the environment changes by it.
+    pub async fn run_alone(
+        &self,
+        environment: &EnvironmentId,
+        namespace: &str,
+        runs: &[Run],
+        progress: &(dyn Fn(Far) + Send + Sync),
+        stop: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Vec<Ran> {
+        let options = Options { namespace: namespace.to_owned(), ..Options::default() };
+        let observer = self.observer(environment, &options);
+        let pull_secrets = PullSecretStep { made: self.0.pull_secrets.clone(), epoch: self.epoch() };
+        let inventories = &self.0.inventories;
+        Executor { observer, inventories, pull_secrets, progress, stop }.alone(runs).await
     }
 
     /// Makes the pull secrets of an environment as they are wanted, and deletes those that it does not want any more; told again and

@@ -69,7 +69,7 @@ impl Target {
 }
 
 /// The path of a container's log, with a query to which more can be added.
-pub(super) fn log_path(namespace: &str, pod: &str, container: &str) -> String {
+pub(crate) fn log_path(namespace: &str, pod: &str, container: &str) -> String {
     let (namespace, pod, container) = (segment(namespace), segment(pod), segment(container));
     format!("/api/v1/namespaces/{namespace}/pods/{pod}/log?container={container}")
 }

@@ -18,10 +18,11 @@ use super::ApplicationSource;
 use crate::config::locate::Step;
 
 /// The options that are refused, and why; the guide has them in a table.
-pub(super) const REFUSED: [(&str, &str); 13] = [
+pub(super) const REFUSED: [(&str, &str); 14] = [
     ("require_signed", "it names files of the agent's machine"),
     ("require_signature", "it names files of the agent's machine"),
     ("verify", "it names files of the agent's machine"),
+    ("verify_keyring", "it names a file of the agent's machine"),
     ("sign", "it names a private key of the agent's machine"),
     ("args", "a value from a variable or a file of the agent's machine ends up in the image: write the value itself"),
     ("secrets", "they are files and variables of the agent's machine"),
@@ -193,13 +194,24 @@ impl Limits<'_> {
     }
 
     fn chart(&self, chart: &ChartSpec, say: &mut impl FnMut(&'static str, String)) {
-        let ChartSpec { repository, name: _, version: _, username, password_env, password_file } = chart;
-        let has_login = [
+        let ChartSpec {
+            repository,
+            name: _,
+            version: _,
+            username,
+            password_env,
+            password_file,
+            verify_keyring,
+            verify,
+        } = chart;
+        let of_the_machine = [
             ("username", username.is_some()),
             ("password_env", password_env.is_some()),
             ("password_file", password_file.is_some()),
+            ("verify_keyring", verify_keyring.is_some()),
+            ("verify", !verify.is_empty()),
         ];
-        for (key, _) in has_login.into_iter().filter(|(_, is_there)| *is_there) {
+        for (key, _) in of_the_machine.into_iter().filter(|(_, is_there)| *is_there) {
             say(key, refusal(key));
         }
         self.in_registry(repository, &mut |message| say("repository", message));
@@ -437,6 +449,18 @@ mod tests {
                     "helm.chart = { repository = 'https://forge/team/charts', name = 'a', version = '1.0.0', username = 'u', password_env = 'A' }\n",
                 ),
                 vec![refusal("username"), refusal("password_env")],
+            ),
+            (
+                environment(
+                    "helm.chart = { repository = 'https://forge/team/charts', name = 'a', version = '1.0.0', verify_keyring = 'a.asc' }\n",
+                ),
+                vec![refusal("verify_keyring")],
+            ),
+            (
+                environment(
+                    "helm.chart = { repository = 'oci://registry.example/charts', name = 'a', version = '1.0.0', verify = ['a.pub'] }\n",
+                ),
+                vec![refusal("verify")],
             ),
             (
                 environment("[[application.follow_image]]\nimage = 'registry.example/other/b'\nsemver = '1.x'\n"),

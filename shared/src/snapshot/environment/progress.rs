@@ -31,6 +31,26 @@ pub enum Progress {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hook: Option<Box<AwaitedHook>>,
     },
+    /// All objects are deleted.
+    Deleting {
+        /// Objects that are gone.
+        done: u32,
+        /// Objects to delete.
+        of: u32,
+        /// The hook that runs and is waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<Box<AwaitedHook>>,
+    },
+    /// The tests of the chart run.
+    Testing {
+        /// Tests that passed.
+        done: u32,
+        /// Tests to run.
+        of: u32,
+        /// The one that runs and is waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<Box<AwaitedHook>>,
+    },
 }
 
 /// A hook that is waited for.
@@ -67,6 +87,14 @@ impl Progress {
                 let waits = if waiting.is_empty() { "" } else { ", waiting for " };
                 format!("applying {done} of {of}{waits}{}", waiting.join(", "))
             }
+            Self::Deleting { done, of, hook } => {
+                let waits = hook.as_ref().map(|hook| format!(", waiting for {}", hook.describe()));
+                format!("deleting {done} of {of}{}", waits.unwrap_or_default())
+            }
+            Self::Testing { done, of, hook } => {
+                let waits = hook.as_ref().map(|hook| format!(", waiting for {}", hook.describe_test()));
+                format!("testing {done} of {of}{}", waits.unwrap_or_default())
+            }
         }
     }
 }
@@ -81,6 +109,11 @@ impl Awaited {
 impl AwaitedHook {
     fn describe(&self) -> String {
         format!("hook {}: {}", self.moment.describe(&self.resource), self.message)
+    }
+
+    /// The same of a test.
+    fn describe_test(&self) -> String {
+        format!("{}: {}", self.resource.short(), self.message)
     }
 }
 
@@ -106,12 +139,24 @@ mod tests {
                 message: "running: 1 active".to_owned(),
             })),
         };
+        let test = Progress::Testing {
+            done: 0,
+            of: 2,
+            hook: Some(Box::new(AwaitedHook {
+                resource: ResourceRef::new("", "Pod", Some("shop"), "probe"),
+                moment: HookMoment { phase: "test".to_owned(), weight: 0 },
+                message: "running".to_owned(),
+            })),
+        };
         for (progress, words) in [
             (Progress::Planning { objects: 80 }, "planning 80 objects"),
             (applying(&[]), "applying 12 of 80"),
             (applying(&[("CustomResourceDefinition", 9)]), "applying 12 of 80, waiting for 9 CRDs"),
             (hook, "applying 0 of 3, waiting for hook Job/migrate (pre-upgrade, weight 0): running: 1 active"),
             (applying(&[("Ingress", 2), ("Job", 1)]), "applying 12 of 80, waiting for 2 Ingresses, 1 Job"),
+            (Progress::Deleting { done: 1, of: 9, hook: None }, "deleting 1 of 9"),
+            (Progress::Testing { done: 1, of: 2, hook: None }, "testing 1 of 2"),
+            (test, "testing 0 of 2, waiting for Pod/probe: running"),
         ] {
             assert_eq!(progress.describe(), words);
             let text = serde_json::to_string(&progress).unwrap();

@@ -124,6 +124,8 @@ mod tests {
             progress: None,
             last: None,
             last_sync: None,
+            tests: None,
+            deletion: None,
             drifted: 0,
             resources: 0,
             rendered: None,

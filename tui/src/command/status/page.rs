@@ -147,6 +147,10 @@ fn facts(
     facts.all("Unseen", Tone::Warning, environment.unseen.iter().map(|unseen| unseen::line(unseen, ago)));
     let progress = environment.progress.as_ref().map(Progress::describe).unwrap_or_default();
     facts.add("Activity", Tone::Busy, if progress == environment.message { "" } else { &*progress });
+    if let Some(tests) = environment.tests.as_ref().filter(|tests| tests.phase.is_final()) {
+        let tone = status_style::of_phase(tests.phase).tone;
+        facts.add("Tests", tone, format!("{}, {}", tests.message, tests.finished.map(&ago).unwrap_or_default()));
+    }
     let suspended = match (&environment.suspension, environment.suspended) {
         (Some(suspension), true) => hold(suspension),
         (None, true) => "yes".to_owned(),

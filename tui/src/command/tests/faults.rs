@@ -29,6 +29,8 @@ const ALL: &[&str] = &[
     "runs cancel 1",
     "history shop",
     "rollback shop",
+    "test shop",
+    "delete shop --yes",
     "unpin shop",
     "suspend shop",
     "resume shop",

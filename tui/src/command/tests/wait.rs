@@ -195,3 +195,106 @@ async fn events_are_followed_without_loss_or_repetition() {
     check("events_followed", &agent, &["events shop -f"]).await;
     assert_eq!(agent.asked().iter().filter(|asked| asked.contains("limit=100")).count(), 4);
 }
+
+const MAIN: &str = "main@sha1:1f3c2a9d1f3c2a9d1f3c2a9d1f3c2a9d1f3c2a9d";
+const AT: &str = "2026-11-23T12:04:00Z";
+
+/// An agent whose shop is tested, or deleted, and how that ends.
+fn agent_ending(phase: &'static str, message: &'static str) -> StandIn {
+    let hook =
+        json!({"resource": resource("Pod", "http"), "moment": {"phase": "test", "weight": 0}, "message": "running"});
+    let running = environment("shop/prod", json!({"progress": {"step": "testing", "done": 0, "of": 2, "hook": hook}}));
+    let ended = move |more: Value| {
+        let run = json!({"at": AT, "cause": {"by": "person", "uid": 1000, "name": "alice"}, "revision": MAIN,
+            "phase": phase, "finished": "2026-11-23T12:04:09Z", "message": message, "hint": more});
+        if phase == "Succeeded" { without_hint(run) } else { run }
+    };
+    StandIn::start(move |asked| match asked.split(['?', ' ']).nth(1) {
+        Some("/v1/state") => Reply::json(&state_of(1, &[running.clone()])),
+        Some("/v1/watch") => {
+            let run = ended(json!("read its log: kubectl -n shop logs pod/grpc"));
+            Reply::open(&[put(2, environment("shop/prod", json!({"tests": run, "deletion": run})))])
+        }
+        Some("/v1/environments/shop/tests") => {
+            let test = |name: &str, phase: &str, message: &str, log: &str| json!({"resource": resource("Pod", name), "weight": 0, "phase": phase, "seconds": 3.12, "message": message, "log": [log]});
+            let second = match phase {
+                "Succeeded" => test("grpc", "Succeeded", "", "connected"),
+                _ => test("grpc", "Failed", "failed: container grpc: exit 1", "connection refused"),
+            };
+            let tests = [test("http", "Succeeded", "", "200 OK"), second];
+            Reply::json(&json!({"environment": "shop/prod", "run": ended(json!("")), "tests": tests}))
+        }
+        Some("/v1/environments/shop/deletion") => {
+            let change = |name: &str, action: &str, reason: &str| json!({"resource": resource("ConfigMap", name), "action": action, "reason": reason});
+            let changes = [
+                change("a", "prune", "deleted with its environment"),
+                change("b", "skip", "helm.sh/resource-policy: keep"),
+            ];
+            let plan = json!({"revision": MAIN, "changes": changes});
+            Reply::json(&json!({"environment": "shop/prod", "plan": plan}))
+        }
+        Some("/v1/environments/unknown/deletion") => Reply::json(
+            &json!({"environment": "unknown/prod", "plan": {"revision": MAIN, "changes": []}, "no_hooks": "git is unreachable"}),
+        ),
+        _ => Reply::json(&json!({"message": "shop is asked", "tests": AT, "deletion": AT})),
+    })
+}
+
+fn resource(kind: &str, name: &str) -> Value {
+    json!({"group": "", "kind": kind, "namespace": "shop", "name": name})
+}
+
+fn without_hint(mut run: Value) -> Value {
+    run.as_object_mut().unwrap().remove("hint");
+    run
+}
+
+#[tokio::test]
+async fn tests_are_waited_for_and_their_end_is_the_exit_code() {
+    let agent = agent_ending("Succeeded", "2 passed");
+    let ran = qd(&agent, "test shop --filter http --filter grpc* --timeout 90s --logs").await;
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert_eq!(
+        ran.out,
+        "passed  Pod/http  3.1 s\n    | 200 OK\npassed  Pod/grpc  3.1 s\n    | connected\nshop/prod at main@1f3c2a9: 2 passed\n"
+    );
+    assert_eq!(ran.err, "shop is asked\ntesting 0 of 2, waiting for Pod/http: running\n");
+    assert_eq!(agent.asked()[0], r#"POST /v1/environments/shop/test {"only":["http","grpc*"],"timeout_seconds":90}"#);
+    let agent = agent_ending("Failed", "test Pod/grpc failed: container grpc: exit 1; 1 passed");
+    let ran = qd(&agent, "test shop").await;
+    assert_eq!(ran.exit, 1);
+    assert_eq!(
+        ran.out,
+        "passed  Pod/http  3.1 s\nfailed  Pod/grpc  3.1 s\n    failed: container grpc: exit 1\n    | connection refused\n"
+    );
+    assert!(ran.err.contains("qd: test Pod/grpc failed: container grpc: exit 1; 1 passed\n"), "{ran:?}");
+    let ran = qd(&agent, "test shop -o json").await;
+    let answer: quarterdeck_shared::protocol::TestsAnswer = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.exit, answer.tests.len()), (1, 2));
+    assert_eq!(qd(&agent, "test shop --timeout 0s").await.exit, 2);
+}
+
+#[tokio::test]
+async fn a_deletion_is_shown_asked_for_and_waited_for() {
+    let agent = agent_ending("Succeeded", "1 deleted; ConfigMap/b stays: helm.sh/resource-policy: keep");
+    let ran = qd(&agent, "delete shop --dry-run").await;
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(ran.out.starts_with("shop/prod: 1 object to delete\n"), "{ran:?}");
+    assert_eq!(qd(&agent, "delete shop").await.exit, 2, "no terminal to ask at");
+    assert_eq!(agent.asked().iter().filter(|asked| asked.starts_with("POST")).count(), 0);
+    let ran = qd(&agent, "delete shop --yes --no-hooks").await;
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(ran.err.ends_with("1 deleted; ConfigMap/b stays: helm.sh/resource-policy: keep\n"), "{ran:?}");
+    let posts: Vec<_> = agent.asked().into_iter().filter(|asked| asked.starts_with("POST")).collect();
+    assert_eq!(posts, [r#"POST /v1/environments/shop/prod/delete {"skip_hooks":true}"#]);
+    let ran = qd(&agent, "delete unknown --yes").await;
+    assert_eq!(ran.exit, 1);
+    assert_eq!(
+        ran.err,
+        "qd: the hooks of its chart are not known: git is unreachable\nhint: delete it without them: --no-hooks\n"
+    );
+    let agent = agent_ending("Failed", "Job/drain: pre-delete hook failed; done before it: 0 deleted");
+    let ran = qd(&agent, "delete shop --yes").await;
+    assert_eq!(ran.exit, 1);
+    assert!(ran.err.contains("qd: Job/drain: pre-delete hook failed"), "{ran:?}");
+}

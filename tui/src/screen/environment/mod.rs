@@ -33,6 +33,7 @@ pub const KEYS: &[Binding] = &[
     LOGS,
     EVENTS,
     HISTORY,
+    TEST,
     YAML,
     MANIFESTS,
     PODS,

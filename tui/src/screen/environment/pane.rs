@@ -127,6 +127,9 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
         page.blank();
     }
     let progress = environment.progress.as_ref().map(Progress::describe).unwrap_or_default();
+    if let Some(tests) = environment.tests.as_ref().filter(|tests| tests.phase.is_final()) {
+        page.fact("tests", &tests.message, of_phase(tests.phase).tone);
+    }
     page.fact("now", if progress == environment.message { "" } else { &progress }, Tone::Busy);
     if let Some(hold) = &environment.suspension {
         let ago = page.painter.ago(hold.at);

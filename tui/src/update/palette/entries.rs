@@ -62,6 +62,7 @@ pub(super) fn named_commands() -> impl Iterator<Item = &'static Binding> {
             binding.command,
             Diff | Sync
                 | Rollback
+                | Test
                 | Build
                 | Push
                 | Logs

@@ -147,6 +147,7 @@ fn answer(ask: Option<Ask>) -> Answer {
             Answer::Text(Box::new(text::document(quarterdeck_shared::protocol::ManifestsAnswer {
                 revision: None,
                 rendered: None,
+                notes: Vec::new(),
                 yaml: "a: 1\nb: \x1b[2J\n".repeat(40),
             })))
         }
@@ -159,6 +160,8 @@ fn answer(ask: Option<Ask>) -> Answer {
             run: None,
             revision: None,
             after_sync: None,
+            tests: None,
+            deletion: None,
         }),
     }
 }

@@ -130,7 +130,14 @@ fn answers_are_told_with_what_to_do() {
     let mut model = console();
     choose(&mut model, "ledger");
     let ticket = tickets(&press(&mut model, "r"))[0];
-    let accepted = Accepted { message: "polled".to_owned(), run: None, revision: None, after_sync: None };
+    let accepted = Accepted {
+        message: "polled".to_owned(),
+        run: None,
+        revision: None,
+        after_sync: None,
+        tests: None,
+        deletion: None,
+    };
     update(&mut model, Message::Answered(ticket, Ok(Answer::Accepted(accepted))));
     let ticket = tickets(&press(&mut model, "r"))[0];
     let problem = Problem { message: "refresh of ledger: forbidden".to_owned(), hints: vec!["ask alice".to_owned()] };

@@ -50,6 +50,7 @@ fn title(model: &Model, confirm: &Confirm) -> String {
         }
         Act::Resume(id) => format!("Resume {}?", label(id)),
         Act::Unpin(id) => format!("Unpin {}?", label(id)),
+        Act::Test(id) => format!("Test {}?", label(id)),
         Act::Cancel(run) => format!("Cancel run {}?", run.number),
         Act::Retry(run) => format!("Retry run {}?", run.number),
         Act::Allow(run) => format!("Let run {} run?", run.number),
@@ -127,6 +128,11 @@ fn body(painter: &Painter, model: &Model, confirm: &Confirm, columns: u16) -> Ve
             let at = pin.map(|pin| format!("Held at {}: {}. ", pin.revision.short_content(), pin.hold.reason));
             format!("{}It follows git again.", at.unwrap_or_default())
         }
+        Act::Test(id) => {
+            let revision = model.world.fleet.environment(id).and_then(|environment| environment.revision.as_ref());
+            let at = revision.map(|revision| format!(" at {}", revision.short())).unwrap_or_default();
+            format!("The tests of its chart run in its namespace{at}. It is not synced meanwhile.")
+        }
         Act::Cancel(run) => format!("{}What it built so far is kept; a starts it again.", of_run(model, *run)),
         Act::Retry(run) => format!("{}What it did is not done again.", of_run(model, *run)),
         Act::Allow(run) => format!(
@@ -152,6 +158,7 @@ fn keys(painter: &mut Painter, confirm: &Confirm, area: Rect) {
         Act::Rollback(..) => " roll back   ",
         Act::Resume(_) => " resume   ",
         Act::Unpin(_) => " unpin   ",
+        Act::Test(_) => " test   ",
         Act::Cancel(_) => " cancel it   ",
         Act::Retry(_) => " retry   ",
         Act::Allow(_) => " allow   ",

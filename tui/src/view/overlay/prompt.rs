@@ -34,6 +34,7 @@ pub(crate) fn draw(painter: &mut Painter, model: &Model, prompt: &Prompt, area: 
         }
         act @ (Act::Sync(..)
         | Act::Unpin(_)
+        | Act::Test(_)
         | Act::Resume(_)
         | Act::Refresh(_)
         | Act::Cancel(_)

@@ -350,6 +350,8 @@ fn promoted_beside(values_files: &[&str], files: &[(&str, &str)]) -> Result<Vec<
         username: None,
         password_env: None,
         password_file: None,
+        verify_keyring: None,
+        verify: Vec::new(),
     };
     let values_files = values_files.iter().map(|path| (*path).to_owned()).collect();
     let spec = &HelmSpec { values_files, chart: Some(chart), ..HelmSpec::default() };

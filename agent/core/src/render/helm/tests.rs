@@ -76,7 +76,7 @@ fn a_test_with_another_name_in_each_render_is_not_missed() {
     let outputs = |event: &str| ["qx7za", "mm0vb"].map(|name| [CONFIG, &hook(&format!("grpc-{name}"), event)].concat());
     let [one, other] = outputs("test-success");
     let done = rendered([&one, &other], template, &HelmSpec::default()).unwrap();
-    assert_eq!((done.manifests.len(), done.hooks.len()), (1, 0));
+    assert_eq!((done.manifests.len(), done.hooks.len(), done.on_demand.len()), (1, 0, 1));
     let [one, other] = outputs("pre-upgrade");
     let error = rendered([&one, &other], template, &HelmSpec::default()).unwrap_err();
     assert!(error.contains("each render makes other values of Job/grpc-mm0vb, Job/grpc-qx7za"), "{error}");
@@ -88,18 +88,27 @@ fn a_test_with_another_name_in_each_render_is_not_missed() {
 fn hooks_are_told_apart_from_objects() {
     let migrate = "---\n# Source: store/templates/hooks.yaml\napiVersion: batch/v1\nkind: Job\nmetadata:\n  name: migrate\n  annotations:\n    \
         helm.sh/hook: Pre-Install, pre-upgrade,post-delete\n    helm.sh/hook-weight: \"-5\"\n    helm.sh/hook-delete-policy: hook-succeeded, hook-fails\n";
-    let output =
-        [CONFIG, migrate, &hook("late", "post-rollback"), &hook("probe", "test"), &hook("clean", "post-delete")]
-            .concat();
+    let output = [
+        CONFIG,
+        migrate,
+        &hook("late", "post-rollback"),
+        &hook("probe", "test"),
+        &hook("clean", "post-delete"),
+        &hook("odd", "test-failure"),
+    ]
+    .concat();
     let done = rendered([&output, ""], "", &HelmSpec::default()).unwrap();
     assert_eq!(done.manifests.len(), 1);
     assert_eq!(
         done.notes[1..],
         [
             "Job/migrate: \"hook-fails\" is not a hook delete policy, and is ignored",
-            "left out: 2 hooks of tests or deletion"
+            "left out, as hooks that helm does not know: Job/odd (test-failure)"
         ]
     );
+    let on_demand: Vec<_> = done.on_demand.iter().map(|one| one.manifest.resource.short()).collect();
+    assert_eq!(on_demand, ["Job/migrate", "Job/probe", "Job/clean"]);
+    assert_eq!(done.on_demand[0].moments.iter().map(|moment| moment.name()).collect::<Vec<_>>(), ["post-delete"]);
     let [migrate, late] = &done.hooks[..] else { panic!("{:?}", done.hooks) };
     let moments: Vec<_> = migrate.moments.iter().map(|moment| moment.name()).collect();
     assert_eq!((moments, migrate.weight), (vec!["pre-install", "pre-upgrade"], -5));
@@ -116,8 +125,8 @@ fn hooks_are_told_apart_from_objects() {
     assert_eq!(
         without.notes[1..],
         [
-            "left out by skip_hooks: Job/migrate (Pre-Install, pre-upgrade,post-delete), Job/late (post-rollback)",
-            "left out: 2 hooks of tests or deletion"
+            "left out by skip_hooks: Job/migrate (Pre-Install, pre-upgrade,post-delete), Job/late (post-rollback), Job/clean (post-delete)",
+            "left out, as hooks that helm does not know: Job/odd (test-failure)"
         ]
     );
     assert_ne!(done.digest(), without.digest(), "hooks are part of the content");

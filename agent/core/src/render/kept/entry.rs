@@ -42,6 +42,9 @@ enum Outcome {
 struct Whole {
     manifests: Vec<Object>,
     hooks: Vec<HookObject>,
+    /// Absent of renders that were kept before these were.
+    #[serde(default)]
+    on_demand: Vec<HookObject>,
     notes: Vec<String>,
     inputs: Vec<String>,
     asks_capabilities: bool,
@@ -111,7 +114,7 @@ impl Entry<'_> {
 }
 
 fn whole(rendered: &Rendered) -> Option<Whole> {
-    let Rendered { manifests, hooks, notes, inputs, asks_capabilities } = rendered;
+    let Rendered { manifests, hooks, on_demand, notes, inputs, asks_capabilities } = rendered;
     let confidential = rendered.all().find_map(|manifest| manifest.confidential.as_ref()).map(|confidential| {
         let (values, quoted) = confidential.all();
         Values { values: values.map(str::to_owned).collect(), quoted: quoted.map(str::to_owned).collect() }
@@ -119,6 +122,7 @@ fn whole(rendered: &Rendered) -> Option<Whole> {
     Some(Whole {
         manifests: manifests.iter().map(object).collect::<Option<_>>()?,
         hooks: hooks.iter().map(hook).collect::<Option<_>>()?,
+        on_demand: on_demand.iter().map(hook).collect::<Option<_>>()?,
         notes: notes.clone(),
         inputs: inputs.clone(),
         asks_capabilities: *asks_capabilities,
@@ -147,7 +151,7 @@ fn hook(hook: &Hook) -> Option<HookObject> {
 }
 
 fn rendered(whole: Whole, before: Option<&Confidential>) -> Result<Rendered, serde_json::Error> {
-    let Whole { manifests, hooks, notes, inputs, asks_capabilities, confidential } = whole;
+    let Whole { manifests, hooks, on_demand, notes, inputs, asks_capabilities, confidential } = whole;
     let manifests = manifests.into_iter().map(manifest).collect::<Result<_, _>>()?;
     let hook = |HookObject { moments, weight, deleted, timeout, object }| {
         let [before_creation, succeeded, failed] = deleted;
@@ -155,8 +159,9 @@ fn rendered(whole: Whole, before: Option<&Confidential>) -> Result<Rendered, ser
         let moments = moments.iter().filter_map(|name| Moment::named(name)).collect();
         Ok(Hook { manifest: manifest(object)?, moments, weight, deleted, timeout })
     };
-    let hooks = hooks.into_iter().map(hook).collect::<Result<_, serde_json::Error>>()?;
-    let mut rendered = Rendered { manifests, hooks, notes, inputs, asks_capabilities };
+    let all = |hooks: Vec<HookObject>| hooks.into_iter().map(hook).collect::<Result<_, serde_json::Error>>();
+    let (hooks, on_demand) = (all(hooks)?, all(on_demand)?);
+    let mut rendered = Rendered { manifests, hooks, on_demand, notes, inputs, asks_capabilities };
     let mut kept = before.map(Confidential::again).unwrap_or_default();
     if let Some(Values { values, quoted }) = confidential {
         values.iter().for_each(|value| kept.keep(value));

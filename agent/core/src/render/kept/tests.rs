@@ -31,7 +31,7 @@ fn manifest(kind: &str, object: serde_json::Value) -> Manifest {
 fn rendered(objects: Vec<serde_json::Value>) -> Rendered {
     let manifests = objects.into_iter().map(|object| manifest("ConfigMap", object)).collect();
     let (hooks, notes, inputs) = (Vec::new(), vec!["a note".to_owned()], vec!["apps/shop".to_owned()]);
-    Rendered { manifests, hooks, notes, inputs, asks_capabilities: true }
+    Rendered { manifests, hooks, on_demand: Vec::new(), notes, inputs, asks_capabilities: true }
 }
 
 fn again(rendered: &Rendered, before: Option<&Confidential>) -> Rendered {

@@ -111,7 +111,7 @@ pub fn candidates(desired: &[Manifest], inventory: &Inventory) -> Vec<InventoryI
     if desired.is_empty() { Vec::new() } else { not_wanted(desired, inventory) }
 }
 
-/// The same of an environment that was removed itself: all of its objects.
+/// All objects of the inventory, in the same order: of an environment that goes as a whole.
 pub fn all(inventory: &Inventory) -> Vec<InventoryItem> {
     not_wanted(&[], inventory)
 }
@@ -169,6 +169,20 @@ pub struct Leaving<'a> {
     pub anyway: &'a [ResourceRef],
     /// What the other environments want; none where that was not looked at.
     pub neighbours: Option<&'a Neighbours>,
+    /// A person deletes all of the environment: nothing left git.
+    pub wipes: bool,
+}
+
+impl Leaving<'_> {
+    /// Why an object goes.
+    pub fn why(&self) -> &'static str {
+        if self.wipes { "deleted with its environment" } else { "no longer in git" }
+    }
+
+    /// The same behind the name of the object.
+    pub fn verb(&self) -> &'static str {
+        if self.wipes { "is deleted with its environment" } else { "left git" }
+    }
 }
 
 struct Fate {
@@ -189,36 +203,31 @@ enum Say {
 
 fn fate(inputs: &Inputs<'_>, resource: &ResourceRef, left: &Left) -> Fate {
     let skip = |reason: String, forget, undone| Fate { action: Action::Skip, reason, forget, undone };
-    let short = resource.short();
+    let (short, why, verb) = (resource.short(), inputs.leaving.why(), inputs.leaving.verb());
     match left {
-        Left::Gone => skip("no longer in git, and gone already".to_owned(), true, Say::Nothing),
+        Left::Gone => skip(format!("{why}, and gone already"), true, Say::Nothing),
         Left::NotOurs(owner) => {
             let whose = owner.as_ref().map_or("nobody's".to_owned(), |name| format!("environment {name}'s"));
-            skip(format!("no longer in git, and {whose} now"), true, Say::Nothing)
+            skip(format!("{why}, and {whose} now"), true, Say::Nothing)
         }
         Left::Renamed(to) => {
             let group = if to.group.is_empty() { "the core group" } else { &to.group };
             skip(format!("the same object as {} of {group}, which git wants", to.short()), true, Say::Nothing)
         }
         Left::Going(waits) => {
-            let line = format!("{short} left git and is being deleted: waiting for {waits}");
+            let line = format!("{short} {verb} and is being deleted: waiting for {waits}");
             skip(format!("being deleted: waiting for {waits}"), false, Say::Open(line))
         }
-        Left::Unseen(why) => {
-            let line = format!("{short} left git and cannot be read: {why}");
-            skip(format!("no longer in git, and cannot be read: {why}"), false, Say::Open(line))
+        Left::Unseen(problem) => {
+            let line = format!("{short} {verb} and cannot be read: {problem}");
+            skip(format!("{why}, and cannot be read: {problem}"), false, Say::Open(line))
         }
         Left::Ours { keep, contents, .. } => {
             if let Some((reason, undone)) = why_kept(&inputs.leaving, resource, *keep) {
                 return skip(reason, false, undone);
             }
             if contents.is_empty() || inputs.leaving.anyway.contains(resource) {
-                return Fate {
-                    action: Action::Prune,
-                    reason: "no longer in git".to_owned(),
-                    forget: false,
-                    undone: Say::Nothing,
-                };
+                return Fate { action: Action::Prune, reason: why.to_owned(), forget: false, undone: Say::Nothing };
             }
             let line = format!("{short} is not deleted: {}", contents.describe());
             let passes = !contents.is_inhabited() && contents.unseen.as_ref().is_some_and(|blind| blind.passes);
@@ -230,7 +239,7 @@ fn fate(inputs: &Inputs<'_>, resource: &ResourceRef, left: &Left) -> Fate {
 
 /// Why an object that is ours is kept although it left git.
 fn why_kept(inputs: &Leaving<'_>, resource: &ResourceRef, keep: Option<&str>) -> Option<(String, Say)> {
-    let Leaving { prune, anyway, neighbours } = inputs;
+    let Leaving { prune, anyway, neighbours, wipes: _ } = inputs;
     let named = anyway.contains(resource);
     if let Some(other) = neighbours.and_then(|neighbours| neighbours.wanting(resource)) {
         return Some((format!("environment {other} wants it now: handed over"), Say::Handed));

@@ -76,7 +76,12 @@ impl Scene {
             observed: &self.observed,
             inventory: &self.inventory,
             left: &self.left,
-            leaving: Leaving { prune: self.prune, anyway: &self.anyway, neighbours: Some(&self.neighbours) },
+            leaving: Leaving {
+                prune: self.prune,
+                anyway: &self.anyway,
+                neighbours: Some(&self.neighbours),
+                wipes: false,
+            },
             strangers: &self.strangers,
             partial: self.partial,
         })
