@@ -26,6 +26,7 @@ use crate::images::Images;
 use crate::journal::Journal;
 use crate::places::Places;
 use crate::poll::Repositories;
+use crate::remotes::Remotes;
 use crate::renderers::programs::Renderers;
 use crate::renders::Renders;
 use crate::telemetry::Telemetry;
@@ -49,6 +50,8 @@ pub struct Context {
     pub repositories: Repositories,
     /// Every chart that comes from a registry or a chart repository.
     pub charts: Charts,
+    /// What kustomizations take from elsewhere.
+    pub remotes: Arc<Remotes>,
     /// Every cluster that is deployed to.
     pub clusters: Clusters,
     /// The engine that builds and pushes, and the registries.

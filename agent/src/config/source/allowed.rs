@@ -11,7 +11,7 @@ use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
     ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec,
-    ImageSpec, PromotePolicy, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
+    ImageSpec, KustomizeSpec, PromotePolicy, RemoteFile, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
@@ -142,6 +142,7 @@ impl Limits<'_> {
             render: _,
             files: _,
             jsonnet: _,
+            kustomize,
             helm,
             age_keys,
             age_keys_only: _,
@@ -160,7 +161,16 @@ impl Limits<'_> {
             }),
             None => self.repository(repository, &mut |message| say(&[Step::Key("repository")], message)),
         }
-        let HelmSpec { chart, release_name: _, values_files: _, values: _, skip_hooks: _, hook_timeout: _ } = helm;
+        self.kustomize(kustomize, &mut |key, message| say(&[Step::Key("kustomize"), Step::Key(key)], message));
+        let HelmSpec {
+            chart,
+            release_name: _,
+            values_files: _,
+            values: _,
+            skip_hooks: _,
+            hook_timeout: _,
+            post_render: _,
+        } = helm;
         if let Some(chart) = chart {
             self.chart(chart, &mut |key, message| {
                 say(&[Step::Key("helm"), Step::Key("chart"), Step::Key(key)], message);
@@ -188,6 +198,21 @@ impl Limits<'_> {
         let PromotePolicy { by: _, author: _, message: _, require_signature } = promote;
         if !require_signature.is_empty() {
             say(&[Step::Key("promote"), Step::Key("require_signature")], refusal("require_signature"));
+        }
+    }
+
+    /// What its kustomizations take from elsewhere is among the repositories of the source, its own as well.
+    fn kustomize(&self, kustomize: &KustomizeSpec, say: &mut impl FnMut(&'static str, String)) {
+        let KustomizeSpec { remote, remote_files } = kustomize;
+        for address in remote {
+            // A repository, or one of charts: either way it is asked by the same agent.
+            match address.starts_with("oci://") {
+                true => self.in_registry(address, &mut |message| say("remote", message)),
+                false => self.repository(address, &mut |message| say("remote", message)),
+            }
+        }
+        for RemoteFile { url, sha256: _ } in remote_files {
+            self.in_registry(url, &mut |message| say("remote_file", message));
         }
     }
 
