@@ -77,6 +77,12 @@ impl Remotes {
         Ok((Arc::new(CommitTree { mirror, commit, bytes_max: MANIFEST_BYTES_MAX }), text))
     }
 
+    /// The address for people, where a tag of the repository was used. Blocks for moments.
+    pub fn used_by_tag(&self, address: &str) -> Option<String> {
+        let url = RepositoryUrl::parse(address, &self.base).ok()?;
+        (!tags::of(&self.folder, url.key()).is_empty()).then(|| url.to_string())
+    }
+
     /// The tags of a repository that were used, each with where it is now; nothing where none was. Blocks.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! `kustomize build`, else `kubectl kustomize`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -35,7 +36,7 @@ pub(super) fn build(
     }
     run(program, &root, &arguments, b"", |line| line.starts_with("# Warning")).map_err(|error| match error {
         BuildError::Program { program, source: ProgramError::Failed { status, stderr } } => {
-            let stderr = located(&stderr, needs);
+            let stderr = located(&stderr, &needs.places);
             BuildError::Program { program, source: ProgramError::Failed { status, stderr } }
         }
         other => other,
@@ -43,8 +44,8 @@ pub(super) fn build(
 }
 
 /// The words of kustomize with the addresses of what is elsewhere in place of where it was put.
-fn located(words: &str, needs: &Needs) -> String {
-    needs.places.iter().rev().fold(words.to_owned(), |mut words, (place, address)| {
+fn located(words: &str, places: &BTreeMap<String, String>) -> String {
+    places.iter().rev().fold(words.to_owned(), |mut words, (place, address)| {
         // It names them from the folder of a kustomization as well.
         while words.contains(&format!("../{place}")) {
             words = words.replace(&format!("../{place}"), place);
@@ -61,13 +62,12 @@ mod tests {
     fn what_is_elsewhere_is_named_by_its_address() {
         let places = [(".quarterdeck-remote/argo-cd-1f3c", "https://forge.example/argo-cd@v2.9.3"), ("a/charts/web-1.0/web", "oci://r/web@1.0")];
         let places = places.map(|(place, address)| (place.to_owned(), address.to_owned())).into();
-        let needs = Needs { places, ..Needs::default() };
         for (words, told) in [
             ("no such file: ../../.quarterdeck-remote/argo-cd-1f3c/base/a.yaml", "no such file: https://forge.example/argo-cd@v2.9.3/base/a.yaml"),
             ("in a/charts/web-1.0/web/values.yaml", "in oci://r/web@1.0/values.yaml"),
             ("accumulating resources: a.yaml is broken", "accumulating resources: a.yaml is broken"),
         ] {
-            assert_eq!(located(words, &needs), told);
+            assert_eq!(located(words, &places), told);
         }
     }
 }

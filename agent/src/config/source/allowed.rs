@@ -392,6 +392,18 @@ mod tests {
         let refused = |option: &str| vec![refusal(option)];
         for (text, expected) in [
             (environment(""), Vec::new()),
+            (environment("kustomize.remote = ['https://forge/team/base', 'oci://registry.example/charts/a']"), Vec::new()),
+            (
+                environment("kustomize.remote = ['https://forge/other/base']"),
+                vec!["repository https://forge/other/base is not among the repositories of source teams".to_owned()],
+            ),
+            (
+                environment(&format!(
+                    "kustomize.remote_file = [{{ url = 'https://web.example/a.yaml', sha256 = '{}' }}]",
+                    "0".repeat(64)
+                )),
+                vec!["repository https://web.example/a.yaml is not among the repositories of source teams".to_owned()],
+            ),
             (built("", image, ""), Vec::new()),
             (built("", "name = 'team/a'\nargs = { A = 'b' }", ""), Vec::new()),
             (
