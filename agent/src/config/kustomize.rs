@@ -108,7 +108,9 @@ fn fault(address: &str, base: &Path) -> Option<String> {
         let rule = "write it without; a login is that of [[repository]]";
         return Some(format!("{} has a login in it: {rule}", redact(address)));
     }
-    RepositoryUrl::parse(address, base).err().map(|error| error.to_string())
+    // Charts may be at the root of a host.
+    let git = RepositoryUrl::parse(address, base);
+    git.err().filter(|_| Repository::read(address).is_err()).map(|error| error.to_string())
 }
 
 /// `[application.environment.helm.post_render]`.
@@ -146,7 +148,12 @@ impl WrittenPostRender {
         {
             if entries.len() > CHANGES_MAX {
                 let count = entries.len();
-                say(option, format!("{count} {option} are more than {CHANGES_MAX}: write them into a kustomization, and name it by path"));
+                say(
+                    option,
+                    format!(
+                        "{count} {option} are more than {CHANGES_MAX}: write them into a kustomization, and name it by path"
+                    ),
+                );
             }
             for entry in entries {
                 if let Some(unknown) = entry.keys().find(|key| !known.contains(&key.as_str())) {

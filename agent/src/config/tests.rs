@@ -11,8 +11,9 @@ fn whole_example() -> String {
     let option = |line: &str| {
         let bare = line.strip_prefix("# ").unwrap_or(line);
         let key = bare.split(['=', ' ']).next().unwrap_or_default();
-        let is_key =
-            !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && bare.contains(" = ");
+        let is_key = !key.is_empty()
+            && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            && bare.contains(" = ");
         if is_key || bare.starts_with('[') { bare.to_owned() } else { String::new() }
     };
     EXAMPLE.lines().map(option).collect::<Vec<_>>().join("\n")
@@ -381,7 +382,11 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         ),
         (format!("{application}[application.environment.helm.post_render]\n"), 7, "post_render changes nothing"),
         (format!("{application}helm.post_render.path = '../x'\n"), 7, "must be a folder inside the repository"),
-        (format!("{application}helm.post_render.patches = [{{ path = 'a' }}]\n"), 7, "unknown field \"path\" in patches"),
+        (
+            format!("{application}helm.post_render.patches = [{{ path = 'a' }}]\n"),
+            7,
+            "unknown field \"path\" in patches",
+        ),
         (format!("{application}helm.post_render.images = [{{ newTag = '1' }}]\n"), 7, "an entry of images has no name"),
         (format!("{application}jsonnet.libs = ['vendor']\n"), 7, "render is not \"jsonnet\""),
         (format!("{application}render = 'jsonnet'\njsonnet.libs = ['../x']\n"), 8, "must be inside the repository"),

@@ -47,11 +47,7 @@ pub(super) fn fixed(reference: &str) -> Option<String> {
 
 impl Remotes {
     /// The files of a repository at a reference, and the commit that it means.
-    pub(super) fn commit(
-        &self,
-        url: RepositoryUrl,
-        reference: &str,
-    ) -> Result<(Arc<dyn Tree>, String), RemoteProblem> {
+    pub(super) fn commit(&self, url: RepositoryUrl, reference: &str) -> Result<(Arc<dyn Tree>, String), RemoteProblem> {
         let key = url.key().to_owned();
         let open = self.mirrors.of(&key);
         let mirror = self.mirror(&open, url)?;
@@ -122,7 +118,9 @@ fn tag_now(refs: &RefSnapshot, reference: &str, repository: &str) -> Result<Stri
     let (reference, repository) = (reference.to_owned(), repository.to_owned());
     let branch = reference.strip_prefix("refs/heads/").unwrap_or(&reference);
     match refs.branches.get(branch) {
-        Some(commit) => Err(RemoteProblem::Branch { branch: branch.to_owned(), repository, commit: commit.to_string() }),
+        Some(commit) => {
+            Err(RemoteProblem::Branch { branch: branch.to_owned(), repository, commit: commit.to_string() })
+        }
         None => Err(RemoteProblem::NoTag { reference, repository }),
     }
 }

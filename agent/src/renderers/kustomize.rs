@@ -60,10 +60,16 @@ mod tests {
 
     #[test]
     fn what_is_elsewhere_is_named_by_its_address() {
-        let places = [(".quarterdeck-remote/argo-cd-1f3c", "https://forge.example/argo-cd@v2.9.3"), ("a/charts/web-1.0/web", "oci://r/web@1.0")];
+        let places = [
+            (".quarterdeck-remote/argo-cd-1f3c", "https://forge.example/argo-cd@v2.9.3"),
+            ("a/charts/web-1.0/web", "oci://r/web@1.0"),
+        ];
         let places = places.map(|(place, address)| (place.to_owned(), address.to_owned())).into();
         for (words, told) in [
-            ("no such file: ../../.quarterdeck-remote/argo-cd-1f3c/base/a.yaml", "no such file: https://forge.example/argo-cd@v2.9.3/base/a.yaml"),
+            (
+                "no such file: ../../.quarterdeck-remote/argo-cd-1f3c/base/a.yaml",
+                "no such file: https://forge.example/argo-cd@v2.9.3/base/a.yaml",
+            ),
             ("in a/charts/web-1.0/web/values.yaml", "in oci://r/web@1.0/values.yaml"),
             ("accumulating resources: a.yaml is broken", "accumulating resources: a.yaml is broken"),
         ] {

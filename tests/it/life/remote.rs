@@ -106,9 +106,12 @@ async fn a_base_of_another_repository_is_fetched_once_and_kept() {
     world.forge.http_back().await.unwrap();
     let moved = publish(&world, "3", "v1");
     let check = remote(&world).await;
-    assert_eq!((check.result, check.name), (CheckResult::Bad, format!("remote {}", address.trim_end_matches(".git"))));
+    assert_eq!((check.result, check.name), (CheckResult::Bad, format!("remote {address}")));
     let [before, now] = [&base(&world).rev("main~1")[..7], &moved[..7]];
-    assert_eq!(check.message, format!("tag v1 was moved from {before} to {now}: {before} is rendered, as when it was first used"));
+    assert_eq!(
+        check.message,
+        format!("tag v1 was moved from {before} to {now}: {before} is rendered, as when it was first used")
+    );
     let more = config_map("own", "4");
     manifests(&world, &[("own.yaml", &more)], "Another value");
     runs(&world, "own", "4").await;
@@ -132,7 +135,7 @@ async fn what_is_not_allowed_or_not_pinned_is_told_with_what_to_write() {
     runs(&world, "a", "1").await;
     for (reference, words) in [
         ("", "which is another one tomorrow: it has no ref".to_owned()),
-        ("?ref=main", format!("main is a branch of {}", address.trim_end_matches(".git"))),
+        ("?ref=main", format!("main is a branch of {address}")),
         ("?ref=v9", "has no tag v9".to_owned()),
     ] {
         manifests(&world, &[("kustomization.yaml", &resource(&rest(reference)))], "Not pinned");
@@ -227,7 +230,8 @@ async fn charts_of_a_kustomization_are_fetched_by_the_agent_or_lie_beside_it() {
 #[tokio::test]
 async fn a_kustomization_of_the_repository_changes_the_objects_of_a_chart() {
     let template = config_map("a", "1");
-    let mut world = kustomized("", "render = \"helm\"\n[application.environment.helm.post_render]\npath = \"after\"\n").await;
+    let mut world =
+        kustomized("", "render = \"helm\"\n[application.environment.helm.post_render]\npath = \"after\"\n").await;
     let own = config_map("own", "2");
     let files = [
         ("apps/shop/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n"),

@@ -206,9 +206,9 @@ impl Limits<'_> {
         let KustomizeSpec { remote, remote_files } = kustomize;
         for address in remote {
             // A repository, or one of charts: either way it is asked by the same agent.
-            match address.starts_with("oci://") {
-                true => self.in_registry(address, &mut |message| say("remote", message)),
-                false => self.repository(address, &mut |message| say("remote", message)),
+            match RepositoryUrl::parse(address, self.base) {
+                Ok(_) => self.repository(address, &mut |message| say("remote", message)),
+                Err(_) => self.in_registry(address, &mut |message| say("remote", message)),
             }
         }
         for RemoteFile { url, sha256: _ } in remote_files {
@@ -392,7 +392,14 @@ mod tests {
         let refused = |option: &str| vec![refusal(option)];
         for (text, expected) in [
             (environment(""), Vec::new()),
-            (environment("kustomize.remote = ['https://forge/team/base', 'oci://registry.example/charts/a']"), Vec::new()),
+            (
+                environment("kustomize.remote = ['https://forge/team/base', 'oci://registry.example/charts/a']"),
+                Vec::new(),
+            ),
+            (
+                environment("kustomize.remote = ['https://charts.example']"),
+                vec!["repository https://charts.example is not among the repositories of source teams".to_owned()],
+            ),
             (
                 environment("kustomize.remote = ['https://forge/other/base']"),
                 vec!["repository https://forge/other/base is not among the repositories of source teams".to_owned()],

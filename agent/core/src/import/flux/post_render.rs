@@ -40,3 +40,41 @@ fn texts(mut entry: Map<String, Value>) -> Map<String, Value> {
     }
     entry
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::super::{Imported, Place};
+    use super::*;
+
+    #[test]
+    fn patches_and_images_are_carried_over_and_the_rest_is_told() {
+        let object = json!({"kind": "HelmRelease", "metadata": {"name": "shop"}, "spec": {"postRenderers": [
+            {"kustomize": {"patches": [{"patch": "- op: remove", "target": {"kind": "Job", "name": null}}], "images": [{"name": "shop", "newTag": 2}]}},
+            {"kustomize": {"patchesStrategicMerge": [{"kind": "Job"}], "images": [{"name": "web", "digest": "sha256:1"}]}},
+            {"exec": "sh"},
+        ]}});
+        let place = Place { file: "a.yaml".to_owned(), line: 1 };
+        let mut imported = Imported::default();
+        let post = read(&mut Fields::new(&object, &place, &mut imported)).unwrap();
+        assert_eq!(
+            json!(post),
+            json!({
+                "patches": [{"patch": "- op: remove", "target": {"kind": "Job"}}],
+                "images": [{"name": "shop", "newTag": "2"}, {"name": "web", "digest": "sha256:1"}]
+            })
+        );
+        let told: Vec<_> = imported.told.iter().map(|told| (told.field.as_str(), told.words.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("spec.postRenderers", "all 3 are one kustomization"),
+                ("spec.postRenderers.kustomize.patchesStrategicMerge", "write it as patches"),
+                ("spec.postRenderers", "only kustomize changes the output of helm"),
+            ]
+        );
+        let none = json!({"kind": "HelmRelease", "metadata": {"name": "shop"}, "spec": {}});
+        assert_eq!(read(&mut Fields::new(&none, &place, &mut imported)), None);
+    }
+}

@@ -118,7 +118,8 @@ fn names_file(text: &str) -> bool {
 /// The user at the beginning, with its `@`.
 fn user_of(text: &str) -> (&str, &str) {
     let is_user = |user: &str| {
-        user.starts_with(|c: char| c.is_ascii_alphabetic()) && user.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        user.starts_with(|c: char| c.is_ascii_alphabetic())
+            && user.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
     };
     match text.find('@') {
         Some(at) if is_user(&text[..at]) => text.split_at(at + 1),
@@ -154,22 +155,56 @@ mod tests {
     #[test]
     fn folders_are_read_as_kustomize_reads_them() {
         for (text, repository, path, reference) in [
-            ("https://github.com/argoproj/argo-cd//manifests/cluster-install?ref=v2.9.3", "https://github.com/argoproj/argo-cd", "manifests/cluster-install", "v2.9.3"),
+            (
+                "https://github.com/argoproj/argo-cd//manifests/cluster-install?ref=v2.9.3",
+                "https://github.com/argoproj/argo-cd",
+                "manifests/cluster-install",
+                "v2.9.3",
+            ),
             ("github.com/org/repo/a/b?ref=v1", "https://github.com/org/repo", "a/b", "v1"),
             ("github.com/org/repo?version=v1", "https://github.com/org/repo", "", "v1"),
-            ("git::https://forge.example/org/repo.git//base?ref=v1&timeout=90s", "https://forge.example/org/repo.git", "base", "v1"),
+            (
+                "git::https://forge.example/org/repo.git//base?ref=v1&timeout=90s",
+                "https://forge.example/org/repo.git",
+                "base",
+                "v1",
+            ),
             ("https://forge.example/org/repo.git/base?ref=v1", "https://forge.example/org/repo.git", "base", "v1"),
-            ("https://forge.example/group/sub/repo//base/?ref=v1", "https://forge.example/group/sub/repo", "base", "v1"),
-            ("https://forge.example/org/repo/install.yaml?ref=v1", "https://forge.example/org/repo", "install.yaml", "v1"),
-            ("ssh://git@forge.example:2222/org/repo//base?ref=v1", "ssh://git@forge.example:2222/org/repo", "base", "v1"),
+            (
+                "https://forge.example/group/sub/repo//base/?ref=v1",
+                "https://forge.example/group/sub/repo",
+                "base",
+                "v1",
+            ),
+            (
+                "https://forge.example/org/repo/install.yaml?ref=v1",
+                "https://forge.example/org/repo",
+                "install.yaml",
+                "v1",
+            ),
+            (
+                "ssh://git@forge.example:2222/org/repo//base?ref=v1",
+                "ssh://git@forge.example:2222/org/repo",
+                "base",
+                "v1",
+            ),
             ("git@forge.example:org/repo//base?ref=v1", "git@forge.example:org/repo", "base", "v1"),
             ("git@github.com:org/repo.git/base?ref=v1", "git@github.com:org/repo.git", "base", "v1"),
             ("ssh://git@github.com/org/repo?ref=v1", "git@github.com:org/repo", "", "v1"),
-            ("https://me@dev.azure.com/org/project/_git/repo/base?ref=v1", "https://me@dev.azure.com/org/project/_git/repo", "base", "v1"),
+            (
+                "https://me@dev.azure.com/org/project/_git/repo/base?ref=v1",
+                "https://me@dev.azure.com/org/project/_git/repo",
+                "base",
+                "v1",
+            ),
             ("file:///srv/git/repo//base?ref=refs%2Ftags%2Fv1", "file:///srv/git/repo", "base", "refs/tags/v1"),
             ("file:///srv/git/repo?ref=v1", "file:///srv/git/repo", "", "v1"),
         ] {
-            let folder = GitFolder { repository: repository.to_owned(), path: path.to_owned(), reference: Some(reference.to_owned()) };
+            let folder = GitFolder {
+                repository: repository.to_owned(),
+                path: path.to_owned(),
+                reference: Some(reference.to_owned()),
+            };
             assert_eq!(read(text), Some(Address::Folder(folder)), "{text}");
         }
     }

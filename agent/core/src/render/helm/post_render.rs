@@ -62,7 +62,8 @@ pub(super) fn apply(
     let mut outcome = Ok(());
     let read = yaml::each(&output, |Document { number, value, .. }| {
         if outcome.is_ok() {
-            outcome = object::find(value, &format!("chart of {chart} after its post_render, document {number}"), &mut found);
+            outcome =
+                object::find(value, &format!("chart of {chart} after its post_render, document {number}"), &mut found);
         }
     });
     read.map_err(|error| wrong(KustomizeError::Output(error)))?;

@@ -30,7 +30,9 @@ impl Search<'_> {
             };
             let at = join(folder, home.unwrap_or(HOME)).and_then(|home| join(&home, &inner));
             // Kustomize says what it thinks of the others.
-            let Some(at) = at.filter(|at| check_name(&name).is_ok() && self.roots.are_same(folder, at)) else { continue };
+            let Some(at) = at.filter(|at| check_name(&name).is_ok() && self.roots.are_same(folder, at)) else {
+                continue;
+            };
             let reading = |source| KustomizationError::Read { path: at.clone(), source };
             if self.tree.lookup(&at).map_err(reading)? != Some(Node::Folder) {
                 self.take_chart_from_elsewhere(path, &at, (&repo, &name, &version))?;

@@ -93,7 +93,9 @@ pub enum KustomizationError {
         source: BuildFailure,
     },
     /// Repositories name folders of others without an end.
-    #[error("{path} names {text:?}: there are more than {REMOTES_MAX} files and folders elsewhere, or they name each other more than {DEPTH_MAX} deep")]
+    #[error(
+        "{path} names {text:?}: there are more than {REMOTES_MAX} files and folders elsewhere, or they name each other more than {DEPTH_MAX} deep"
+    )]
     TooMuchElsewhere {
         /// The kustomization.
         path: String,

@@ -98,9 +98,7 @@ impl Search<'_> {
     /// A file is put below the folder that names it: kustomize reads none elsewhere.
     fn take_remote_file(&mut self, folder: &str, named: &Named<'_>, url: &str) -> Result<String, KustomizationError> {
         let content = self.elsewhere.file(url).map_err(|refusal| match refusal {
-            Refusal::NotNamed => {
-                KustomizationError::FileNotNamed { path: named.path.to_owned(), url: url.to_owned() }
-            }
+            Refusal::NotNamed => KustomizationError::FileNotNamed { path: named.path.to_owned(), url: url.to_owned() },
             failed => named.refused(failed, url),
         })?;
         let name = name_in(url, "file");
@@ -132,7 +130,8 @@ impl Search<'_> {
         }
         let taken = self.elsewhere.repository(repository, reference);
         let Taken { tree, is } = taken.map_err(|refusal| named.refused(refusal, repository))?;
-        let root = format!("{OURS}remote/{}-{}", name_in(repository, "repository"), short(&format!("{repository} {is}")));
+        let root =
+            format!("{OURS}remote/{}-{}", name_in(repository, "repository"), short(&format!("{repository} {is}")));
         self.tree.put(&root, tree);
         self.roots.0.entry(root.clone()).or_insert(depth);
         self.needs.places.insert(root.clone(), format!("{repository}@{reference}"));

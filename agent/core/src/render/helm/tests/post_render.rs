@@ -64,7 +64,10 @@ fn patches_and_images_are_a_kustomization_of_the_objects() {
     assert!(!given.contains("migrate"), "hooks are not changed: {given}");
     assert_eq!((done.manifests.len(), done.hooks.len()), (1, 1));
     assert_eq!(&*done.manifests[0].origin, "chart of apps/shop after its post_render, document 1");
-    assert_eq!((done.inputs, done.notes), (vec!["apps/shop".to_owned()], vec!["from helm".to_owned(), "from kustomize".to_owned()]));
+    assert_eq!(
+        (done.inputs, done.notes),
+        (vec!["apps/shop".to_owned()], vec!["from helm".to_owned(), "from kustomize".to_owned()])
+    );
 }
 
 #[test]

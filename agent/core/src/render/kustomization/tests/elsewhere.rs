@@ -111,7 +111,10 @@ fn a_repository_reads_nothing_of_another_one() {
 #[test]
 fn repositories_that_name_each_other_end() {
     let told = refusal("resources: ['https://forge.example/ops/base//again?ref=v1']");
-    assert!(told.contains("there are more than 100 files and folders elsewhere, or they name each other more than 5 deep"), "{told}");
+    assert!(
+        told.contains("there are more than 100 files and folders elsewhere, or they name each other more than 5 deep"),
+        "{told}"
+    );
     let away = taken("resources: ['https://forge.example/ops/away//a?ref=v1']").unwrap_err();
     assert!(away.is_outage());
     assert_eq!(
