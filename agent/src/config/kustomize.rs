@@ -163,7 +163,7 @@ impl WrittenPostRender {
                     say(option, format!("an entry of {option} has no {needed}: write it as text"));
                 }
                 if entry.values().any(has_date) {
-                    say(option, format!("a date is no text of {option}: write it in quotes"));
+                    say(option, format!("a date in {option} is not text: write it in quotes"));
                 }
             }
         }

@@ -21,7 +21,7 @@ pub enum RemoteProblem {
     #[error(transparent)]
     Address(#[from] UrlError),
     /// A branch moves.
-    #[error("{branch} is a branch of {repository}, which is another commit tomorrow")]
+    #[error("{branch} is a branch of {repository}, so it may change at any time")]
     Branch {
         /// Its name.
         branch: String,

@@ -134,7 +134,7 @@ async fn what_is_not_allowed_or_not_pinned_is_told_with_what_to_write() {
     world.reload_agent();
     runs(&world, "a", "1").await;
     for (reference, words) in [
-        ("", "which is another one tomorrow: it has no ref".to_owned()),
+        ("", "without a ref, so it may change".to_owned()),
         ("?ref=main", format!("main is a branch of {address}")),
         ("?ref=v9", "has no tag v9".to_owned()),
     ] {
@@ -201,7 +201,7 @@ async fn charts_of_a_kustomization_are_fetched_by_the_agent_or_lie_beside_it() {
     world.reload_agent();
     runs(&world, "a", "1").await;
     manifests(&world, &[("kustomization.yaml", &chart("1.x"))], "A range");
-    told(&world, "which is another one tomorrow").await;
+    told(&world, "which is not a single version").await;
 
     let (asked, started) = (charts.asked(".tgz"), starts(&world));
     world.kill_agent();

@@ -8,7 +8,6 @@ mod hooks;
 mod post_render;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 
 use quarterdeck_shared::error::Hint;
 use serde_json::Value;
@@ -16,6 +15,7 @@ use serde_json::Value;
 use self::hooks::Sorted;
 use crate::render::built::{BuildFailure, Built};
 use crate::render::chart::{self, CHART_FILE, Chart, ChartError};
+use crate::render::differing::{differing, few, named};
 use crate::render::kustomize::{KustomizeError, LOOKS_UP};
 use crate::render::object;
 use crate::render::programs::Programs;
@@ -23,9 +23,6 @@ use crate::render::release::Release;
 use crate::render::{Made, RenderError, Request};
 use crate::tree::{Node, Tree};
 use crate::yaml::{self, Document, YamlError};
-
-/// Objects that are named in a message.
-const NAMED_MAX: usize = 5;
 
 /// Why there are no manifests of a chart.
 #[derive(Debug, thiserror::Error)]
@@ -143,38 +140,6 @@ pub(crate) fn template(
     let chart = chart::chart(tree, folder, &release.spec.values_files).map_err(|error| wrong(error.into()))?;
     let built = programs.helm(tree, &chart, release).map_err(|error| wrong(error.into()))?;
     Ok((built, chart))
-}
-
-/// Which objects of two renders differ, of those that are used. What differs in words that no object has, such as a comment, is
-/// no difference.
-pub(super) fn differing(one: &[u8], other: &[u8], is_used: impl Fn(&Value) -> bool) -> Result<Vec<String>, YamlError> {
-    if one == other {
-        return Ok(Vec::new());
-    }
-    let objects = |output: &[u8]| -> Result<BTreeMap<String, Value>, YamlError> {
-        let used = yaml::parse(output)?.into_iter().map(|document| document.value).filter(|value| is_used(value));
-        Ok(used.map(|value| (named(&value), value)).collect())
-    };
-    let (one, other) = (objects(one)?, objects(other)?);
-    let names = one.keys().chain(other.keys()).filter(|name| one.get(*name) != other.get(*name));
-    let names: BTreeSet<String> = names.cloned().collect();
-    Ok(names.into_iter().collect())
-}
-
-/// Kind and name of an object, for people.
-fn named(object: &Value) -> String {
-    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
-    format!("{}/{}", text("/kind"), text("/metadata/name"))
-}
-
-/// The first few, and how many more there are.
-pub(super) fn few(mut names: Vec<String>) -> Vec<String> {
-    let more = names.len().saturating_sub(NAMED_MAX);
-    names.truncate(NAMED_MAX);
-    if more > 0 {
-        names.push(format!("and {more} more"));
-    }
-    names
 }
 
 /// Which template each document of helm's output comes from: `# Source: shop/templates/service.yaml` stands above it, with

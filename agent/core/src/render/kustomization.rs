@@ -35,6 +35,12 @@ pub use self::error::KustomizationError;
 /// Files that a kustomization may need: a repository of some hundred environments, all with bases, has fewer.
 const FILES_MAX: usize = 20_000;
 
+/// Files and repositories that one render takes from elsewhere: large platforms name some twenty.
+const REMOTES_MAX: usize = 100;
+
+/// Repositories that name folders of others: nobody follows more by hand, and those in a circle end by it.
+const DEPTH_MAX: usize = 5;
+
 /// Fields of a kustomization whose texts are files or folders to read. What is named here has to be in the repository.
 const PATHS: &[&str] = &["resources", "bases", "components"];
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use quarterdeck_shared::error::Hint;
 
 use crate::render::built::{BuildFailure, Built};
-use crate::render::helm::{differing, few};
+use crate::render::differing::{differing, few};
 use crate::render::kustomization::{Added, needs};
 use crate::render::object;
 use crate::render::programs::Programs;

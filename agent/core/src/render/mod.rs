@@ -23,6 +23,7 @@ pub mod object;
 pub(crate) mod plain;
 pub mod selection;
 
+mod differing;
 pub mod elsewhere;
 mod kustomization;
 pub mod kustomize;

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use quarterdeck_shared::error::Hint;
 
-use super::FILES_MAX;
-use super::remote::{DEPTH_MAX, REMOTES_MAX};
+use super::{DEPTH_MAX, FILES_MAX, REMOTES_MAX};
 use crate::render::built::BuildFailure;
 use crate::render::chart::ChartError;
 use crate::tree::TreeFailure;
@@ -47,7 +46,7 @@ pub enum KustomizationError {
         text: String,
     },
     /// It names a folder of a repository, and not which one.
-    #[error("{path} names {text:?}, which is another one tomorrow: it has no ref")]
+    #[error("{path} names {text:?} without a ref, so it may change at any time")]
     Unpinned {
         /// The kustomization.
         path: String,
@@ -73,7 +72,7 @@ pub enum KustomizationError {
         url: String,
     },
     /// A chart of elsewhere has no version, or a range of them.
-    #[error("{path} names the chart {name} with the version {version:?}, which is another one tomorrow")]
+    #[error("{path} names chart {name} with version {version:?}, which is not a single version")]
     Version {
         /// The kustomization.
         path: String,
@@ -83,7 +82,7 @@ pub enum KustomizationError {
         version: String,
     },
     /// What it names elsewhere cannot be had.
-    #[error("cannot get {text}, which {path} names")]
+    #[error("cannot fetch {text}, named in {path}")]
     Elsewhere {
         /// The kustomization.
         path: String,
@@ -93,9 +92,7 @@ pub enum KustomizationError {
         source: BuildFailure,
     },
     /// Repositories name folders of others without an end.
-    #[error(
-        "{path} names {text:?}: there are more than {REMOTES_MAX} files and folders elsewhere, or they name each other more than {DEPTH_MAX} deep"
-    )]
+    #[error("{path} names {text:?}, beyond {REMOTES_MAX} remotes or {DEPTH_MAX} levels of remotes that name others")]
     TooMuchElsewhere {
         /// The kustomization.
         path: String,

@@ -5,19 +5,13 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{KustomizationError, OURS, Search};
+use super::{DEPTH_MAX, KustomizationError, OURS, REMOTES_MAX, Search};
 use crate::render::elsewhere::address::{self, Address, GitFolder};
 use crate::render::elsewhere::{Refusal, Taken};
 use crate::tree::links::{Followed, resolve};
 use crate::tree::memory::Files;
 use crate::tree::paths::{is_below, join};
 use crate::tree::{EntryMode, Node, Tree as _};
-
-/// Files and repositories that one render takes from elsewhere: large platforms name some twenty.
-pub(super) const REMOTES_MAX: usize = 100;
-
-/// Repositories that name folders of others: nobody follows more by hand, and those in a circle end by it.
-pub(super) const DEPTH_MAX: usize = 5;
 
 /// What a kustomization names.
 pub(super) struct Named<'a> {

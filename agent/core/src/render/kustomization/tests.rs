@@ -157,8 +157,7 @@ fn what_is_on_a_network_is_refused() {
         ),
         (
             "components: ['https://example.com/owner/repository']",
-            "a/kustomization.yaml names \"https://example.com/owner/repository\", which is another one tomorrow: it has no \
-             ref\nhint: write ?ref= with a tag or a whole commit behind it",
+            "a/kustomization.yaml names \"https://example.com/owner/repository\" without a ref, so it may change at any time\nhint: write ?ref= with a tag or a whole commit behind it",
         ),
         (
             "resources: ['s3::https://example.com/x']",
