@@ -9,7 +9,6 @@
 //! ```
 //! A tag is looked up once: what is deployed does not change under its name. `qd doctor` says where one was moved.
 
-
 mod error;
 mod files;
 mod git;

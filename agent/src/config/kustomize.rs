@@ -159,7 +159,7 @@ impl WrittenPostRender {
                 if let Some(unknown) = entry.keys().find(|key| !known.contains(&key.as_str())) {
                     say(option, format!("unknown field {unknown:?} in {option}; there are: {}", known.join(", ")));
                 }
-                if !entry.get(needed).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
+                if entry.get(needed).and_then(Value::as_str).unwrap_or_default().is_empty() {
                     say(option, format!("an entry of {option} has no {needed}: write it as text"));
                 }
                 if entry.values().any(has_date) {
