@@ -25,6 +25,7 @@ use crate::journal::Journal;
 use crate::journal::fact::Fact;
 use crate::places::Places;
 use crate::poll::Repositories;
+use crate::remotes::Remotes;
 use crate::removals::Removals;
 use crate::renderers::confinement::Confinement;
 use crate::renderers::programs::Renderers;
@@ -71,11 +72,15 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     let renderers = Arc::new(renderers(&config, &config_path, &data_dir).await);
     let stop = CancellationToken::new();
     let renders = Renders::open(&data_dir, &config);
+    let images = watch::Sender::new(Arc::new(Images::new(&config, &data_dir)));
+    let in_force = watch::Sender::new(Arc::new(Config::default()));
+    let base = config_path.parent().unwrap_or(&config_path);
+    let remotes = Remotes::new(&data_dir, base, in_force.subscribe(), images.subscribe());
     let context = Arc::new(Context {
         journal: journal.clone(),
         access: watch::Sender::new(access(&config)),
-        images: watch::Sender::new(Arc::new(Images::new(&config, &data_dir))),
-        config: watch::Sender::new(Arc::new(Config::default())),
+        images,
+        config: in_force,
         config_path,
         wanted: Wanted::default(),
         removals: Removals::open(&data_dir, sources.news()),
@@ -83,6 +88,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         data_dir,
         repositories: Repositories::default(),
         charts: Charts::default(),
+        remotes: Arc::new(remotes),
         clusters: Clusters::default(),
         applications: RwLock::default(),
         environments: RwLock::default(),
@@ -120,6 +126,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     stop.cancel();
     context.repositories.stop();
     context.charts.stop();
+    context.remotes.stop();
     tasks.close();
     let ending = async {
         tasks.wait().await;
@@ -129,6 +136,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         tracing::warn!("some tasks did not stop in time; they resume at the next start");
     }
     quarterdeck_git::mirror::hang_up(&context.data_dir.join("mirrors"));
+    quarterdeck_git::mirror::hang_up(&context.remotes.mirrors());
     let event = Fact::at_large(Cause::Agent, Event::AgentStopped);
     let _ = tokio::time::timeout(Duration::from_secs(1), journal.record(vec![event])).await;
     Ok(())

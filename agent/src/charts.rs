@@ -23,6 +23,7 @@ use quarterdeck_core::tree::Tree;
 use quarterdeck_core::tree::layered::Layered;
 use quarterdeck_core::tree::memory::Files;
 use quarterdeck_shared::application::ChartSpec;
+use quarterdeck_shared::revision::ChartRelease;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -58,6 +59,23 @@ impl ChartFiles {
     pub fn holds(&self, path: &str) -> bool {
         path.strip_prefix(&self.folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// The files of a chart of exactly one version, for whoever follows none: as they are kept below `folder`, else fetched.
+///
+/// # Errors
+/// Where it is neither kept nor can be fetched.
+pub async fn pinned(
+    spec: &ChartSpec,
+    folder: &Path,
+    fetcher: Arc<Fetcher>,
+    images: watch::Receiver<Arc<Images>>,
+    config: watch::Receiver<Arc<Config>>,
+) -> Result<(ChartRelease, ChartFiles), ChartProblem> {
+    let source = ChartSource::new(spec, folder, Asking { fetcher, images, config })?;
+    let release = source.at_hand().await?;
+    let files = source.files(&release).await?;
+    Ok((release, files))
 }
 
 impl Charts {

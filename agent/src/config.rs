@@ -16,6 +16,7 @@ pub mod forge;
 mod guards;
 pub mod health;
 mod helm;
+mod kustomize;
 pub mod locate;
 pub mod places;
 mod pull_secret;

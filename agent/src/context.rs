@@ -26,6 +26,7 @@ use crate::images::Images;
 use crate::journal::Journal;
 use crate::places::Places;
 use crate::poll::Repositories;
+use crate::remotes::Remotes;
 use crate::removals::Removals;
 use crate::renderers::programs::Renderers;
 use crate::renders::Renders;
@@ -50,6 +51,8 @@ pub struct Context {
     pub repositories: Repositories,
     /// Every chart that comes from a registry or a chart repository.
     pub charts: Charts,
+    /// What kustomizations take from elsewhere.
+    pub remotes: Arc<Remotes>,
     /// Every cluster that is deployed to.
     pub clusters: Clusters,
     /// The engine that builds and pushes, and the registries.

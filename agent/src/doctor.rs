@@ -4,6 +4,7 @@
 mod daemon;
 mod decryption;
 mod mirrors;
+mod remotes;
 mod renders;
 mod scanners;
 mod sight;
@@ -71,6 +72,9 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
         if asked.insert(source.spec.repository.clone()) {
             checks.push(Box::pin(within(format!("charts {}", source.spec.repository), charts(source))));
         }
+    }
+    for address in remotes::used(context) {
+        checks.push(Box::pin(within(format!("remote {address}"), remotes::tags(context.clone(), address))));
     }
     for probe in probe::of_forges(&context.config()) {
         checks.push(Box::pin(within(format!("forge {}", probe.name), forge(probe))));

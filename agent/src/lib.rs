@@ -89,6 +89,7 @@ pub mod kept_images;
 pub mod packages;
 pub mod places;
 pub mod pull_secrets;
+pub mod remotes;
 pub mod renderers;
 pub mod renders;
 pub mod signing;

@@ -140,7 +140,11 @@ impl BuildError {
 impl Programs for ByProgram<'_> {
     fn kustomize(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
         let program = self.renderers.kustomize().ok_or_else(|| BuildFailure::new(BuildError::NoKustomize))?;
-        self.scrubbed(kustomize::build(self.scratch, program, tree, folder, needs))
+        let helm = match needs.has_charts {
+            true => Some(self.renderers.helm().ok_or_else(|| BuildFailure::new(BuildError::NoHelm))?),
+            false => None,
+        };
+        self.scrubbed(kustomize::build(self.scratch, program, helm, tree, folder, needs))
     }
 
     fn helm(&self, tree: &dyn Tree, chart: &Chart, release: &Release<'_>) -> Result<Built, BuildFailure> {

@@ -4,6 +4,7 @@ mod artifact;
 mod delivery;
 mod environment;
 mod follow;
+mod kustomize;
 mod scan;
 mod sign;
 mod test;
@@ -21,6 +22,7 @@ pub use self::environment::{
     PullSecretSpec, RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
+pub use self::kustomize::{KustomizeSpec, PostRender, RemoteFile};
 pub use self::scan::{ScanException, ScanSpec, Scanner, Severity};
 pub use self::sign::{KeylessSpec, RequiredSigner, SbomFormat, SignBy, SignSpec, SignerIdentity};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};

@@ -103,6 +103,12 @@ impl ChartRepository {
         state.charts.entry(name.to_owned()).or_default().insert(version.to_owned(), (file, below.to_owned()));
     }
 
+    /// Somebody puts a file beside the archives, or another one in its place; its address.
+    pub fn put(&self, name: &str, content: &str) -> String {
+        self.state().files.insert(name.to_owned(), content.as_bytes().to_vec());
+        format!("{}/{name}", self.address())
+    }
+
     /// Lets nobody in from now on but this user.
     pub fn require(&self, user: &str, password: &str) {
         self.state().login = Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))));

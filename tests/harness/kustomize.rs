@@ -1,6 +1,9 @@
 //! Stands in for the program `kustomize`: `kustomize build` prints the manifests beside a kustomization, in the order of their names,
 //! and fails where one of them is called `broken.yaml`. It reads no kustomization; the real tier has the real one. How often it
 //! was started is in a file beside it.
+//!
+//! Another one follows `resources`, a line each, and renders the first of `helmCharts` with the helm that it is given, where the real
+//! one looks for a chart before it would have it fetched. It does NOT do: anything else that a kustomization may say.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -24,6 +27,63 @@ build)
 *) echo "the stand-in does not know kustomize $1" >&2; exit 1 ;;
 esac
 "##;
+
+const FOLLOWS: &str = r##"#!/bin/sh
+echo "$1" >>"${0%/*}/kustomize-starts"
+helm=
+follow() (
+    cd "$1" || exit 1
+    if [ ! -e kustomization.yaml ]; then
+        echo "no kustomization.yaml in $1" >&2
+        exit 1
+    fi
+    under() { awk -v wanted="$1:" '/^[a-zA-Z]/ { field = $1 } field == wanted' kustomization.yaml; }
+    under resources | sed -n "s/^ *- *//p" | tr -d "'\"" | while IFS= read -r entry; do
+        if [ -d "$entry" ]; then
+            follow "$1/$entry" || exit 1
+        elif [ "${entry##*/}" = broken.yaml ]; then
+            echo "accumulating resources from '$1/$entry': it is broken" >&2
+            exit 1
+        else
+            echo "---"
+            cat "$entry" || exit 1
+        fi
+    done || exit 1
+    word() { under helmCharts | tr -d "'\"-" | sed -n "s/^ *$1: *//p" | head -n 1; }
+    name=$(word name)
+    [ -n "$name" ] || exit 0
+    if [ -z "$helm" ]; then
+        echo "must specify --enable-helm" >&2
+        exit 1
+    fi
+    version=$(word version)
+    chart="charts/$name-$version/$name"
+    [ -n "$(word repo)" ] || chart="charts/$name"
+    if [ ! -d "$chart" ]; then
+        echo "there is no chart in $chart, and nothing is pulled" >&2
+        exit 1
+    fi
+    "$helm" template "$(word releaseName)" "$chart"
+)
+case "$1" in
+version) echo "v5.8.1" ;;
+build)
+    if [ "$3" = --enable-helm ] && [ "$4" = --helm-command ]; then helm=$5; fi
+    follow "$2"
+    ;;
+*) echo "the stand-in does not know kustomize $1" >&2; exit 1 ;;
+esac
+"##;
+
+/// Puts the one that follows resources and charts beside the stand-in for helm; the `PATH` on which both are found first.
+///
+/// # Errors
+/// Where they cannot be written.
+pub fn install_following(folder: &Path) -> std::io::Result<PathBuf> {
+    let path = crate::helm::install(folder)?;
+    write(folder, FOLLOWS)?;
+    Ok(path)
+}
 
 /// Puts it beside the stand-in for helm, which is put there as well; the `PATH` on which both are found first.
 ///

@@ -70,6 +70,7 @@ mod pull_secrets;
 mod queued;
 mod quiet;
 mod refused;
+mod remote;
 mod rendered;
 mod revisions;
 mod scanned;

@@ -6,6 +6,7 @@
 //! - [`layered`]: a tree with another one below one of its folders.
 //! - [`memory`]: a tree in memory: the files of an archive, and those of tests.
 
+pub mod beside;
 pub mod layered;
 pub mod links;
 pub(crate) mod paths;

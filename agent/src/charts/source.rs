@@ -147,6 +147,18 @@ impl ChartSource {
         Ok(self.asking.fetcher.check(&self.source(&images, &identity)).await?)
     }
 
+    /// The version that was chosen before and is kept, else the one that is wanted now.
+    pub(super) async fn at_hand(&self) -> Result<ChartRelease, ChartProblem> {
+        let written = self.spec.version.clone();
+        let chosen = self.work(move |store| Ok(store.chosen(&written))).await?;
+        if let Some(chosen) = chosen
+            && self.kept(&chosen).await?.is_some()
+        {
+            return Ok(chosen);
+        }
+        self.look().await
+    }
+
     /// Which version is wanted now; it is kept when this returns.
     async fn look(&self) -> Result<ChartRelease, ChartProblem> {
         let (images, identity) = self.who().await?;

@@ -17,6 +17,7 @@ use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
 use super::guards;
 use super::helm::WrittenHelm;
+use super::kustomize::WrittenKustomize;
 use super::locate::Step;
 use super::pull_secret::{self, Owner, WrittenPullSecret};
 use super::scan::{self, WrittenScan};
@@ -68,6 +69,8 @@ pub(super) struct WrittenEnvironment {
     pub(super) include: Vec<String>,
     #[serde(default)]
     pub(super) exclude: Vec<String>,
+    #[serde(default)]
+    pub(super) kustomize: WrittenKustomize,
     #[serde(default)]
     pub(super) helm: WrittenHelm,
     #[serde(default)]
@@ -143,6 +146,7 @@ fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> E
         render,
         include,
         exclude,
+        kustomize,
         helm,
         jsonnet,
         cluster,
@@ -158,6 +162,7 @@ fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> E
         path,
         render,
         files: FilesSpec { include, exclude },
+        kustomize: kustomize.read(),
         helm: helm.read(base),
         jsonnet: jsonnet.read(),
         variables: written.variables.map(WrittenVariables::read),
@@ -376,6 +381,8 @@ fn check_environments(
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
         environment.helm.check(path, environment.render, &mut say);
+        let has_post_render = environment.helm.post_render.is_some();
+        environment.kustomize.check(environment.render, has_post_render, base, &mut say);
         let selected = FilesSpec { include: environment.include.clone(), exclude: environment.exclude.clone() };
         files::check(&selected, environment.render, &mut say);
         environment.jsonnet.check(environment.render, &mut say);

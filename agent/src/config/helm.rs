@@ -13,6 +13,7 @@ use quarterdeck_shared::error::chain;
 
 use super::Interval;
 use super::finding::Finding;
+use super::kustomize::WrittenPostRender;
 use super::locate::Step;
 use super::values::{escapes, two_places};
 use crate::charts::keyring_readable;
@@ -27,15 +28,17 @@ pub(super) struct WrittenHelm {
     values: serde_json::Map<String, Value>,
     pub(super) skip_hooks: bool,
     hook_timeout: Option<Interval>,
+    pub(super) post_render: Option<WrittenPostRender>,
 }
 
 impl WrittenHelm {
     /// What it means.
     pub(super) fn read(self, base: &Path) -> HelmSpec {
-        let Self { chart, release_name, values_files, values, skip_hooks, hook_timeout } = self;
+        let Self { chart, release_name, values_files, values, skip_hooks, hook_timeout, post_render } = self;
         let hook_timeout = hook_timeout.map_or(HelmSpec::HOOK_TIMEOUT, |timeout| timeout.0);
         let chart = chart.map(|chart| chart.read(base));
-        HelmSpec { chart, release_name, values_files, values, skip_hooks, hook_timeout }
+        let post_render = post_render.map(WrittenPostRender::read);
+        HelmSpec { chart, release_name, values_files, values, skip_hooks, hook_timeout, post_render }
     }
 
     /// Everything that is wrong with it.
@@ -62,6 +65,9 @@ impl WrittenHelm {
         }
         for path in self.values_files.iter().filter(|path| path.is_empty() || escapes(path)) {
             say(&["helm", "values_files"], format!("the values file {path:?} must be a file inside the repository"));
+        }
+        if let Some(post_render) = &self.post_render {
+            post_render.check(say);
         }
         if self.hook_timeout.is_some_and(|timeout| timeout.0.is_zero()) {
             say(&["helm", "hook_timeout"], "a hook takes longer than no time: write 5m".to_owned());

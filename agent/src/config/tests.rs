@@ -13,8 +13,9 @@ fn whole_example() -> String {
     let option = |line: &str| {
         let bare = line.strip_prefix("# ").unwrap_or(line);
         let key = bare.split(['=', ' ']).next().unwrap_or_default();
-        let is_key =
-            !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && bare.contains(" = ");
+        let is_key = !key.is_empty()
+            && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            && bare.contains(" = ");
         if is_key || bare.starts_with('[') { bare.to_owned() } else { String::new() }
     };
     EXAMPLE.lines().map(option).collect::<Vec<_>>().join("\n")
@@ -148,6 +149,9 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
         "[[application.environment]]\n[application.environment.helm]",
+        "[[application.environment]]\n[application.environment.kustomize]",
+        "[[application.environment]]\n[[application.environment.kustomize.remote_file]]",
+        "[[application.environment]]\n[application.environment.helm.post_render]",
         "[[application.environment]]\n[application.environment.jsonnet]",
         "[[application.environment]]\n[application.environment.sops]",
         "[[application.environment]]\n[application.environment.variables]",
@@ -382,6 +386,29 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (format!("{application}include = ['']\n"), 7, "it matches nothing"),
         (format!("{application}include = ['!a.yaml']\n"), 7, "takes nothing back here: write \"a.yaml\" in exclude"),
         (format!("{application}render = 'helm'\ninclude = ['*.yaml']\n"), 8, "render is not: leave out one of the two"),
+        (format!("{application}render = 'plain'\nkustomize.remote = ['/r']\n"), 8, "render is not \"kustomize\""),
+        (format!("{application}kustomize.remote = ['https://forge/a//b?ref=v1']\n"), 7, "remote names repositories"),
+        (format!("{application}kustomize.remote = ['https://me:pw@forge/a']\n"), 7, "has a login in it"),
+        (format!("{application}kustomize.remote = ['ext::sh']\n"), 7, "ext"),
+        (format!("{application}kustomize.remote = ['oci://charts']\n"), 7, "it does not begin with a host"),
+        (
+            format!("{application}kustomize.remote_file = [{{ url = 'ftp://a/b', sha256 = '{}' }}]\n", "0".repeat(64)),
+            7,
+            "write https://host/path",
+        ),
+        (
+            format!("{application}kustomize.remote_file = [{{ url = 'https://a/b', sha256 = 'ABC' }}]\n"),
+            7,
+            "write the 64 digits of `sha256sum`",
+        ),
+        (format!("{application}[application.environment.helm.post_render]\n"), 7, "post_render changes nothing"),
+        (format!("{application}helm.post_render.path = '../x'\n"), 7, "must be a folder inside the repository"),
+        (
+            format!("{application}helm.post_render.patches = [{{ path = 'a' }}]\n"),
+            7,
+            "unknown field \"path\" in patches",
+        ),
+        (format!("{application}helm.post_render.images = [{{ newTag = '1' }}]\n"), 7, "an entry of images has no name"),
         (format!("{application}jsonnet.libs = ['vendor']\n"), 7, "render is not \"jsonnet\""),
         (format!("{application}render = 'jsonnet'\njsonnet.libs = ['../x']\n"), 8, "must be inside the repository"),
         (format!("{application}render = 'jsonnet'\njsonnet.tla = {{ 'a-b' = 1 }}\n"), 8, "begin with no digit"),

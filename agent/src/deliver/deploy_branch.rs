@@ -19,6 +19,7 @@ use crate::charts::ChartFiles;
 use crate::charts::source::ChartState;
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Destination, Environment};
+use crate::remotes::Remotes;
 use crate::renderers::in_clear::InClear;
 use crate::renderers::programs::Renderers;
 use crate::sops::ConfiguredKeys;
@@ -44,6 +45,7 @@ pub(super) struct DeployBranch {
     /// Where it is operated.
     environment: Option<Arc<Environment>>,
     renderers: Arc<Renderers>,
+    remotes: Arc<Remotes>,
     /// A folder for what programs read.
     scratch: PathBuf,
     images: Vec<Promoted>,
@@ -76,6 +78,7 @@ impl DeployBranch {
             environment: context.environment(&id),
             id,
             renderers: context.renderers.clone(),
+            remotes: context.remotes.clone(),
             scratch: context.scratch(),
             images,
         }
@@ -83,7 +86,7 @@ impl DeployBranch {
 
     /// The branch as it is now. Blocks.
     pub(super) fn at_tip(&self, mirror: &Mirror) -> Result<Tip, DeliverError> {
-        let Self { spec, id, environment, renderers, scratch, images } = self;
+        let Self { spec, id, environment, renderers, remotes, scratch, images } = self;
         let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
         mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
         let branch = spec.follow.branch().map(str::to_owned).or_else(|| refs.default_branch.clone());
@@ -104,7 +107,7 @@ impl DeployBranch {
             render,
             files: &spec.files,
             release: &Release::new(&id.application, spec, &capabilities),
-            programs: &InClear { renderers, scratch, keys: &keys },
+            programs: &InClear { renderers, scratch, keys: &keys, elsewhere: &remotes.for_spec(&spec.kustomize) },
         };
         let (edits, absent) = promote::promote_all(&manifests, images)?;
         Ok(Tip { branch, base, edits, absent })

@@ -18,9 +18,10 @@ use quarterdeck_shared::snapshot::{Deletion, EnvironmentStatus, Progress};
 use quarterdeck_shared::status::Phase;
 use tokio::sync::watch;
 
+use super::neighbours::{self, Place};
 use super::progress::telling;
 use super::stop::Stop;
-use super::{ReconcileError, chart_tests, cluster_error, neighbours, options, queries};
+use super::{ReconcileError, chart_tests, cluster_error, options, queries};
 use crate::context::{Context, Environment};
 use crate::journal::fact::{Fact, Patch};
 use crate::worker::Requeue;
@@ -143,7 +144,7 @@ async fn planned(
         wipes: true,
         fresh: true,
         hooks: Some(Arc::new(wanted)),
-        neighbours: Some(Arc::new(neighbours::all(context, environment).await)),
+        neighbours: Some(Arc::new(neighbours::all(context, &Place::of(environment)).await)),
         ..options(environment, None)
     };
     let planned = environment.cluster.plan(&environment.id, &[], memory, &options).await;

@@ -10,12 +10,14 @@ use crate::charts::ChartFiles;
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Environment};
 use crate::poll::Repository;
+use crate::remotes::Allowed;
 use crate::renderers::ByProgram;
 use crate::renderers::programs::Program;
 use crate::sops::ConfiguredKeys;
 use crate::wanted::Inputs;
 use quarterdeck_core::render::built::{BuildFailure, Built};
 use quarterdeck_core::render::chart::Chart;
+use quarterdeck_core::render::elsewhere::Elsewhere;
 use quarterdeck_core::render::jsonnet::{Evaluated, Imports};
 use quarterdeck_core::render::kept::noting::Noting;
 use quarterdeck_core::render::kustomize::Needs;
@@ -43,6 +45,7 @@ pub(super) async fn render(
 ) -> Result<Made, RenderError> {
     let (commit, id, spec) = (commit.clone(), environment.id.clone(), environment.spec.clone());
     let scratch = context.scratch();
+    let elsewhere = context.remotes.for_spec(&spec.kustomize);
     // What was decrypted before may be live still.
     let before = context.wanted.last_rendered(&id).0.and_then(|rendered| rendered.confidential);
     let span = tracing::Span::current();
@@ -76,7 +79,7 @@ pub(super) async fn render(
         let keys = ConfiguredKeys::of(&spec, renderers);
         let tree = Decrypting::new(tree, &keys, before.as_deref());
         let by_program = ByProgram { renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) };
-        let programs = Noted { programs: by_program, ran: RefCell::default() };
+        let programs = Noted { programs: by_program, ran: RefCell::default(), elsewhere: &elsewhere };
         let rendered = render::render(&render::Request {
             tree: &tree,
             path,
@@ -103,7 +106,7 @@ pub(super) async fn render(
             rendered
         });
         let capabilities = served.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let told = Told { kinds: asked.into_inner(), capabilities, programs: ran };
+        let told = Told { kinds: asked.into_inner(), capabilities, programs: ran, elsewhere: elsewhere.taken() };
         match asking.keep(noting.finish(), rendered, told) {
             Err(error) if error.is_outage() => same.or(by_others).map(Made::kept).ok_or(error),
             outcome => outcome,
@@ -119,6 +122,7 @@ pub(super) async fn render(
 struct Noted<'a> {
     programs: ByProgram<'a>,
     ran: RefCell<Vec<(String, String)>>,
+    elsewhere: &'a Allowed,
 }
 
 impl Noted<'_> {
@@ -136,6 +140,9 @@ impl Noted<'_> {
 impl Programs for Noted<'_> {
     fn kustomize(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
         self.runs("kustomize", self.programs.renderers.kustomize());
+        if needs.has_charts {
+            self.runs("helm", self.programs.renderers.helm());
+        }
         self.programs.kustomize(tree, folder, needs)
     }
 
@@ -147,6 +154,10 @@ impl Programs for Noted<'_> {
     fn jsonnet(&self, tree: &dyn Tree, imports: &Imports, spec: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
         self.runs("jsonnet", self.programs.renderers.jsonnet());
         self.programs.jsonnet(tree, imports, spec)
+    }
+
+    fn elsewhere(&self) -> &dyn Elsewhere {
+        self.elsewhere
     }
 }
 

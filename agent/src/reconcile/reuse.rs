@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use super::execute;
 use crate::config::Config;
 use crate::context::{Context, Environment};
+use crate::remotes::Remotes;
 use crate::renderers::programs::{Renderers, identity};
 use crate::renders::Renders;
 
@@ -47,6 +48,7 @@ pub(super) struct Asking {
     pub(super) kinds: Arc<Kinds>,
     pub(super) renderers: Arc<Renderers>,
     renders: Arc<Renders>,
+    remotes: Arc<Remotes>,
     config: Arc<Config>,
     pub(super) handle: Handle,
     capabilities: OnceLock<Option<String>>,
@@ -58,6 +60,7 @@ pub(super) struct Told {
     pub(super) kinds: BTreeSet<(String, String)>,
     pub(super) capabilities: Option<String>,
     pub(super) programs: Vec<(String, String)>,
+    pub(super) elsewhere: Vec<(String, String)>,
 }
 
 /// What was found of earlier renders.
@@ -88,6 +91,7 @@ impl Asking {
             kinds,
             renderers: context.renderers.clone(),
             renders: context.renders.clone(),
+            remotes: context.remotes.clone(),
             config: context.config(),
             handle: Handle::current(),
             capabilities: OnceLock::new(),
@@ -179,6 +183,7 @@ impl Asking {
         Some(Depends {
             agent: AGENT.to_owned(),
             chart: self.chart.clone(),
+            elsewhere: told.elsewhere,
             files,
             kinds: told.kinds.into_iter().map(kind).collect(),
             capabilities: told.capabilities,
@@ -205,6 +210,10 @@ impl Now for Asking {
 
     fn chart(&self) -> Option<&str> {
         self.chart.as_deref()
+    }
+
+    fn elsewhere(&self, asked: &str) -> Option<String> {
+        self.remotes.known(asked, &self.spec.kustomize)
     }
 
     fn seen(&self, path: &str, before: &Seen) -> Option<Seen> {

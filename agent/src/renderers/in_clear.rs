@@ -5,6 +5,7 @@ use std::path::Path;
 
 use quarterdeck_core::render::built::{BuildFailure, Built};
 use quarterdeck_core::render::chart::Chart;
+use quarterdeck_core::render::elsewhere::Elsewhere;
 use quarterdeck_core::render::jsonnet::{Evaluated, Imports};
 use quarterdeck_core::render::kustomize::Needs;
 use quarterdeck_core::render::programs::Programs;
@@ -25,24 +26,30 @@ pub struct InClear<'a> {
     pub scratch: &'a Path,
     /// What decrypts the files.
     pub keys: &'a dyn Keys,
+    /// Who gives what kustomizations take from elsewhere.
+    pub elsewhere: &'a dyn Elsewhere,
 }
 
 impl Programs for InClear<'_> {
     fn kustomize(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
-        let Self { renderers, scratch, keys } = *self;
+        let Self { renderers, scratch, keys, .. } = *self;
         let tree = Decrypting::new(tree, keys, None);
         ByProgram { renderers, scratch, scrub: &|text| tree.scrub(text) }.kustomize(&tree, folder, needs)
     }
 
     fn helm(&self, tree: &dyn Tree, chart: &Chart, release: &Release<'_>) -> Result<Built, BuildFailure> {
-        let Self { renderers, scratch, keys } = *self;
+        let Self { renderers, scratch, keys, .. } = *self;
         let tree = Decrypting::new(tree, keys, None);
         ByProgram { renderers, scratch, scrub: &|text| tree.scrub(text) }.helm(&tree, chart, release)
     }
 
     fn jsonnet(&self, tree: &dyn Tree, imports: &Imports, spec: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
-        let Self { renderers, scratch, keys } = *self;
+        let Self { renderers, scratch, keys, .. } = *self;
         let tree = Decrypting::new(tree, keys, None);
         ByProgram { renderers, scratch, scrub: &|text| tree.scrub(text) }.jsonnet(&tree, imports, spec)
+    }
+
+    fn elsewhere(&self) -> &dyn Elsewhere {
+        self.elsewhere
     }
 }

@@ -305,7 +305,12 @@ fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_n
     assert_eq!(tree.scrub("no corr3ct-horse \"battery\" ünï here"), "no *** here");
     // A promotion builds it from the text that git has.
     let (scratch, tree) = (tempfile::tempdir().unwrap(), files("resources: [db.yaml]"));
-    let programs = &InClear { renderers: &renderers, scratch: scratch.path(), keys: &keys };
+    let programs = &InClear {
+        renderers: &renderers,
+        scratch: scratch.path(),
+        keys: &keys,
+        elsewhere: &quarterdeck_core::render::elsewhere::Nowhere,
+    };
     let release = &Release {
         name: "shop",
         namespace: "prod",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::kustomize::{KustomizeSpec, PostRender};
 use super::{ArtifactSpec, EnvironmentName, RequiredSigner, ValueFrom};
 use crate::revision::CommitId;
 
@@ -26,6 +27,8 @@ pub struct EnvironmentSpec {
     pub render: RenderKind,
     /// Which of its files are rendered, where they are rendered plainly.
     pub files: FilesSpec,
+    /// What kustomizations may take from elsewhere.
+    pub kustomize: KustomizeSpec,
     /// What a chart is given.
     pub helm: HelmSpec,
     /// What jsonnet is given.
@@ -63,6 +66,7 @@ impl EnvironmentSpec {
             path: String::new(),
             render: RenderKind::default(),
             files: FilesSpec::default(),
+            kustomize: KustomizeSpec::default(),
             helm: HelmSpec::default(),
             jsonnet: JsonnetSpec::default(),
             age_keys: Vec::new(),
@@ -234,6 +238,8 @@ pub struct HelmSpec {
     pub skip_hooks: bool,
     /// Each hook has to be done within this time.
     pub hook_timeout: Duration,
+    /// What is changed in its objects after they are rendered.
+    pub post_render: Option<PostRender>,
 }
 
 impl HelmSpec {
@@ -250,6 +256,7 @@ impl Default for HelmSpec {
             values: serde_json::Map::new(),
             skip_hooks: false,
             hook_timeout: Self::HOOK_TIMEOUT,
+            post_render: None,
         }
     }
 }

@@ -85,6 +85,7 @@ const WHOLE: &[&str] = &[
     "life::pull_secrets",
     "life::queued",
     "life::quiet",
+    "life::remote",
     "life::rendered",
     "life::revisions",
     "life::scanned",

@@ -211,6 +211,17 @@ impl Fetcher {
         }
     }
 
+    /// A file of any web server, without a login; nothing where nothing is.
+    ///
+    /// # Errors
+    /// Where the server cannot be asked, or has more than this many bytes.
+    pub async fn file(&self, url: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, FetchError> {
+        let client = self.0.as_ref().map_err(|why| FetchError::NoClient(why.clone()))?;
+        let at = Url::parse(url);
+        let at = at.map_err(|error| FetchError::Answer { repository: url.to_owned(), why: error.to_string() })?;
+        http::get(client, url, at, None, bytes_max).await
+    }
+
     async fn layer(&self, source: &Source<'_>, of: &Version) -> Result<Vec<u8>, FetchError> {
         let Identity::Registry(login) = source.identity else { return Err(source.no_chart(Vec::new())) };
         let image = of.image(source).ok_or_else(|| source.no_chart(Vec::new()))?;

@@ -125,6 +125,17 @@ pub(super) struct Helm {
     pub(super) chart: Option<Chart>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub(super) values: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) post_render: Option<PostRender>,
+}
+
+/// `[application.environment.helm.post_render]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct PostRender {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) patches: Vec<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) images: Vec<Map<String, Value>>,
 }
 
 impl Helm {

@@ -5,26 +5,24 @@
 //! each render are refused: they would be other ones after each restart.
 
 mod hooks;
+mod post_render;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 
-use quarterdeck_shared::application::HelmSpec;
 use quarterdeck_shared::error::Hint;
 use serde_json::Value;
 
 use self::hooks::Sorted;
 use crate::render::built::{BuildFailure, Built};
 use crate::render::chart::{self, CHART_FILE, Chart, ChartError};
+use crate::render::differing::{differing, few, named};
+use crate::render::kustomize::{KustomizeError, LOOKS_UP};
 use crate::render::object;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
 use crate::render::{Made, RenderError, Request};
 use crate::tree::{Node, Tree};
 use crate::yaml::{self, Document, YamlError};
-
-/// Objects that are named in a message.
-const NAMED_MAX: usize = 5;
 
 /// Why there are no manifests of a chart.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +42,9 @@ pub enum HelmError {
         /// Kind and name of some of the objects.
         objects: Vec<String>,
     },
+    /// What is changed in its objects cannot be.
+    #[error("its post_render failed")]
+    PostRender(#[from] KustomizeError),
     /// It wants too much to be run beside its objects.
     #[error("it has {count} hooks, more than {}", hooks::HOOKS_MAX)]
     TooManyHooks {
@@ -57,6 +58,7 @@ impl Hint for HelmError {
         match self {
             Self::Chart(error) => error.hint(),
             Self::Build(failure) => failure.hint().into(),
+            Self::PostRender(error) => error.hint(),
             Self::Output(_) => "".into(),
             Self::Changes { .. } => {
                 "the chart makes up what it is not given, such as passwords: give it as a value, or name a Secret of yours"
@@ -76,9 +78,15 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
     if chart.may_change {
         let again = request.programs.helm(request.tree, &chart, request.release);
         let again = again.map_err(|error| wrong(error.into()))?;
-        differing(&output, &again.output, request.release.spec).map_err(wrong)?;
+        let is_used = |object: &Value| hooks::is_used(object, request.release.spec);
+        let objects = differing(&output, &again.output, is_used);
+        let objects = objects.map_err(|error| wrong(HelmError::Output(error)))?;
+        if !objects.is_empty() {
+            return Err(wrong(HelmError::Changes { objects: few(objects) }));
+        }
     }
-    let mut found = Vec::new();
+    let (mut found, mut objects) = (Vec::new(), Vec::new());
+    let post = request.release.spec.post_render.as_ref();
     let mut sorted = Sorted::new(request.release.spec);
     let origins = Origins::of(&output, &chart);
     let mut outcome = Ok(());
@@ -86,6 +94,10 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
         if outcome.is_ok() {
             let origin = origins.origin(line, number);
             outcome = sorted.sort(value, &origin).and_then(|object| match object {
+                Some(object) if post.is_some() => {
+                    objects.push(object);
+                    Ok(())
+                }
                 Some(object) => object::find(object, &origin, &mut found),
                 None => Ok(()),
             });
@@ -93,17 +105,21 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
     });
     read.map_err(|error| wrong(HelmError::Output(error)))?;
     outcome?;
-    if found.is_empty() {
+    if found.is_empty() && objects.is_empty() {
         return Err(RenderError::Empty { path: folder.to_owned(), why: "its chart makes no object".to_owned() });
     }
+    let mut inputs: Vec<String> = chart.inputs.into_iter().collect();
+    if let Some(post) = post {
+        let after = post_render::apply(request, folder, post, &objects)?;
+        (found, notes) = (after.found, [notes, after.notes].concat());
+        inputs.extend(after.inputs);
+    }
     if chart.looks_up {
-        notes.push(
-            "its templates call `lookup`, which finds nothing: the cluster is not asked while rendering".to_owned(),
-        );
+        notes.push(LOOKS_UP.to_owned());
     }
     let (hooks, on_demand, left_out) = sorted.done().map_err(wrong)?;
     notes.extend(left_out);
-    Ok(Made { found, hooks, on_demand, notes, inputs: chart.inputs.into_iter().collect() })
+    Ok(Made { found, hooks, on_demand, notes, inputs })
 }
 
 /// Whether a folder holds a chart.
@@ -124,39 +140,6 @@ pub(crate) fn template(
     let chart = chart::chart(tree, folder, &release.spec.values_files).map_err(|error| wrong(error.into()))?;
     let built = programs.helm(tree, &chart, release).map_err(|error| wrong(error.into()))?;
     Ok((built, chart))
-}
-
-/// That two renders are the same in what is deployed or run, else which objects differ.
-fn differing(one: &[u8], other: &[u8], spec: &HelmSpec) -> Result<(), HelmError> {
-    if one == other {
-        return Ok(());
-    }
-    let objects = |output: &[u8]| -> Result<BTreeMap<String, Value>, HelmError> {
-        let documents = yaml::parse(output).map_err(HelmError::Output)?;
-        let used = documents.into_iter().map(|document| document.value).filter(|value| hooks::is_used(value, spec));
-        Ok(used.map(|value| (named(&value), value)).collect())
-    };
-    let (one, other) = (objects(one)?, objects(other)?);
-    let names = one.keys().chain(other.keys()).filter(|name| one.get(*name) != other.get(*name));
-    let names: BTreeSet<String> = names.cloned().collect();
-    // What differs in words that no object has, such as a comment, is no difference.
-    if names.is_empty() { Ok(()) } else { Err(HelmError::Changes { objects: few(names.into_iter().collect()) }) }
-}
-
-/// Kind and name of an object, for people.
-fn named(object: &Value) -> String {
-    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
-    format!("{}/{}", text("/kind"), text("/metadata/name"))
-}
-
-/// The first few, and how many more there are.
-fn few(mut names: Vec<String>) -> Vec<String> {
-    let more = names.len().saturating_sub(NAMED_MAX);
-    names.truncate(NAMED_MAX);
-    if more > 0 {
-        names.push(format!("and {more} more"));
-    }
-    names
 }
 
 /// Which template each document of helm's output comes from: `# Source: shop/templates/service.yaml` stands above it, with

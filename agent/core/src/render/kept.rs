@@ -51,6 +51,7 @@ impl Request<'_> {
             path,
             render,
             files,
+            kustomize,
             helm,
             jsonnet,
             age_keys_only,
@@ -71,7 +72,7 @@ impl Request<'_> {
         } = spec;
         let variables = variables.map(|digest| digest.0);
         format!(
-            "{FORMAT} {environment} {path:?} {render:?} {files:?} {namespace:?} {helm:?} {jsonnet:?} {age_keys_only} \
+            "{FORMAT} {environment} {path:?} {render:?} {files:?} {namespace:?} {kustomize:?} {helm:?} {jsonnet:?} {age_keys_only} \
              {variables:?} {keys:?}"
         )
     }

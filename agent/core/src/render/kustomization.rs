@@ -7,21 +7,39 @@
 //!
 //! Links are followed within the repository. One to a file is given as that file, since kustomize refuses one that leads
 //! out of its folder; one to a folder stays a link, so that what is written in that folder is seen from where it is.
+//!
+//! What is named elsewhere and allowed is put beside the files of the repository ([`remote`], [`charts`]), and the kustomization
+//! that kustomize reads names it there.
 
-use std::borrow::Cow;
+mod charts;
+mod error;
+mod remote;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::iter::once;
 
-use quarterdeck_shared::error::Hint;
 use serde_json::Value;
 
+use self::remote::Roots;
 use crate::render::KUSTOMIZATIONS;
+use crate::render::elsewhere::Elsewhere;
+use crate::render::elsewhere::address::is_remote;
+use crate::tree::beside::Beside;
 use crate::tree::links::{Followed, resolve, resolve_noting};
 use crate::tree::paths::{file_name, join, parent};
-use crate::tree::{EntryMode, Node, Tree, TreeEntry, TreeFailure, is_lfs_pointer};
-use crate::yaml::{self, YamlError};
+use crate::tree::{EntryMode, Node, Tree as _, TreeEntry, is_lfs_pointer};
+use crate::yaml;
+
+pub use self::error::KustomizationError;
 
 /// Files that a kustomization may need: a repository of some hundred environments, all with bases, has fewer.
 const FILES_MAX: usize = 20_000;
+
+/// Files and repositories that one render takes from elsewhere: large platforms name some twenty.
+const REMOTES_MAX: usize = 100;
+
+/// Repositories that name folders of others: nobody follows more by hand, and those in a circle end by it.
+const DEPTH_MAX: usize = 5;
 
 /// Fields of a kustomization whose texts are files or folders to read. What is named here has to be in the repository.
 const PATHS: &[&str] = &["resources", "bases", "components"];
@@ -44,106 +62,64 @@ pub struct Needs {
     pub beside: BTreeMap<String, TreeEntry>,
     /// Links to folders: where each is, and the folder that it leads to.
     pub links: BTreeMap<String, String>,
+    /// Files that are written otherwise than they are: they name what is elsewhere by its place here.
+    pub rewritten: BTreeMap<String, Vec<u8>>,
+    /// The places of what is elsewhere, and how people call it.
+    pub places: BTreeMap<String, String>,
+    /// Whether kustomize renders charts of it.
+    pub has_charts: bool,
+    /// Whether two builds may differ: a chart may make up values, or is a release without a name.
+    pub(super) may_change: bool,
+    /// Whether a chart asks the cluster.
+    pub(super) looks_up: bool,
     /// The folders and files that were asked for by name: what the outcome depends on.
     pub(super) inputs: BTreeSet<String>,
 }
 
-/// Why a kustomization is not given to kustomize.
-#[derive(Debug, thiserror::Error)]
-pub enum KustomizationError {
-    /// The repository could not be read.
-    #[error("cannot read {path} from the repository")]
-    Read {
-        /// What was read.
-        path: String,
-        /// Why not.
-        source: TreeFailure,
-    },
-    /// There is no kustomization file.
-    #[error("there is no kustomization.yaml in {folder:?}")]
-    None {
-        /// Where it was looked for.
-        folder: String,
-    },
-    /// A kustomization file is no YAML.
-    #[error("{path}")]
-    Yaml {
-        /// The file.
-        path: String,
-        /// What is wrong, and where.
-        source: YamlError,
-    },
-    /// It names something on a network.
-    #[error("{path} names {text:?} in {field}: nothing is fetched while rendering")]
-    Remote {
-        /// The kustomization.
-        path: String,
-        /// Which field.
-        field: String,
-        /// What it names.
-        text: String,
-    },
-    /// It names what is not there.
-    #[error("{path} names {text:?} in {field}, which is not in the repository")]
-    Missing {
-        /// The kustomization.
-        path: String,
-        /// Which field.
-        field: String,
-        /// What it names.
-        text: String,
-    },
-    /// A name in the tree would be written elsewhere than it says.
-    #[error("{path:?} cannot be the path of a file")]
-    Path {
-        /// The path.
-        path: String,
-    },
-    /// It is kept in Git LFS.
-    #[error("{path} is a Git LFS pointer, and its content is not fetched")]
-    LargeFileStorage {
-        /// The file.
-        path: String,
-    },
-    /// It needs more files than we write.
-    #[error("it needs more than {FILES_MAX} files")]
-    TooManyFiles,
-}
-
-impl Hint for KustomizationError {
-    fn hint(&self) -> Cow<'_, str> {
-        match self {
-            Self::Yaml { source, .. } => return source.hint(),
-            Self::Read { .. } | Self::Missing { .. } | Self::Path { .. } => "",
-            Self::None { .. } => "`render = \"plain\"` renders a folder without one",
-            Self::Remote { .. } => "copy it into the repository",
-            Self::LargeFileStorage { .. } => "keep manifests in git itself",
-            Self::TooManyFiles => "begin at a smaller folder",
-        }
-        .into()
-    }
+/// A resource that the kustomization of a folder has beside its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Added<'a> {
+    /// The folder.
+    pub(super) folder: &'a str,
+    /// The file, from there.
+    pub(super) resource: &'a str,
 }
 
 /// Finds out what the kustomization of a folder needs.
-pub(super) fn needs(tree: &dyn Tree, folder: &str) -> Result<Needs, KustomizationError> {
-    let mut search = Search { tree, needs: Needs::default(), waiting: VecDeque::new() };
+pub(super) fn needs(
+    tree: &Beside<'_>,
+    folder: &str,
+    elsewhere: &dyn Elsewhere,
+    added: Option<Added<'_>>,
+) -> Result<Needs, KustomizationError> {
+    let (needs, waiting, roots) = (Needs::default(), VecDeque::new(), Roots::default());
+    let mut search = Search { tree, elsewhere, added, needs, waiting, roots };
     if !search.take_folder(folder)? {
         return Err(KustomizationError::None { folder: folder.to_owned() });
     }
     while let Some(path) = search.waiting.pop_front() {
         search.follow_names(&path)?;
     }
-    let Needs { files, beside, .. } = &mut search.needs;
+    let Needs { files, beside, inputs, .. } = &mut search.needs;
     beside.retain(|path, _| !files.contains_key(path));
+    // What is elsewhere is in no commit: whoever gave it knows what was given.
+    inputs.retain(|path| !path.split('/').any(|part| part.starts_with(OURS)));
     Ok(search.needs)
 }
 
+/// How the names of folders begin that are put beside those of a repository.
+pub(super) const OURS: &str = ".quarterdeck-";
+
 /// What was found, and what is to be read yet.
 struct Search<'a> {
-    tree: &'a dyn Tree,
+    tree: &'a Beside<'a>,
+    elsewhere: &'a dyn Elsewhere,
+    added: Option<Added<'a>>,
     needs: Needs,
     /// Files whose names are to be followed, each once.
     waiting: VecDeque<String>,
+    /// Where the files of other repositories are.
+    roots: Roots,
 }
 
 impl Search<'_> {
@@ -175,7 +151,9 @@ impl Search<'_> {
             EntryMode::File | EntryMode::Executable => drop(self.needs.beside.insert(path, entry)),
             EntryMode::Symlink => {
                 let reading = |source| KustomizationError::Read { path: path.clone(), source };
-                if let Followed::File(target) = resolve(self.tree, &path).map_err(reading)? {
+                if let Followed::File(target) = resolve(self.tree, &path).map_err(reading)?
+                    && self.roots.are_same(&path, &target.path)
+                {
                     self.needs.inputs.insert(target.path.clone());
                     self.needs.beside.insert(path, target);
                 }
@@ -197,14 +175,14 @@ impl Search<'_> {
             EntryMode::File | EntryMode::Executable => entry,
             EntryMode::Submodule => return Ok(false),
             EntryMode::Symlink => match resolve_noting(self.tree, &path, &mut way).map_err(reading)? {
-                Followed::File(target) => target,
-                Followed::Folder(target) => {
+                Followed::File(target) if self.roots.are_same(&path, &target.path) => target,
+                Followed::Folder(target) if self.roots.are_same(&path, &target) => {
                     self.needs.inputs.extend(way);
                     self.needs.links.insert(path, target.clone());
                     self.take_folder(&target)?;
                     return Ok(true);
                 }
-                Followed::Nowhere(_) => return Ok(false),
+                Followed::File(_) | Followed::Folder(_) | Followed::Nowhere(_) => return Ok(false),
             },
         };
         self.needs.inputs.extend(way);
@@ -223,16 +201,16 @@ impl Search<'_> {
         if is_lfs_pointer(&bytes) {
             return Err(KustomizationError::LargeFileStorage { path: path.to_owned() });
         }
-        let documents = match yaml::parse(&bytes) {
-            Ok(documents) => documents,
+        let mut values: Vec<Value> = match yaml::parse(&bytes) {
+            Ok(documents) => documents.into_iter().map(|document| document.value).collect(),
             Err(source) if KUSTOMIZATIONS.contains(&file_name(path)) => {
                 return Err(KustomizationError::Yaml { path: path.to_owned(), source });
             }
             // Kustomize says what it thinks of it.
             Err(_) => return Ok(()),
         };
-        let fields = documents.iter().filter_map(|document| document.value.as_object()).flatten();
-        for (field, value) in fields {
+        let mut replaced = Vec::new();
+        for (field, value) in values.iter().filter_map(Value::as_object).flatten() {
             for (key, text) in texts(field, value) {
                 let names_more = CONFIGURATIONS.contains(&field.as_str());
                 if self.take_named(&folder, text, names_more)? {
@@ -240,15 +218,36 @@ impl Search<'_> {
                 }
                 let must_be_there = PATHS.contains(&field.as_str());
                 let is_file = must_be_there || FILES.contains(&key) || FILE_KEYS.contains(&key);
-                let (path, field, text) = (path.to_owned(), field.clone(), text.to_owned());
-                if is_file && is_remote(&text) {
-                    return Err(KustomizationError::Remote { path, field, text });
+                if is_file && is_remote(text) {
+                    let named = remote::Named { path, field, text, may_be_folder: must_be_there };
+                    replaced.push((field.clone(), text.to_owned(), self.take_remote(&folder, &named)?));
+                    continue;
                 }
                 if must_be_there {
+                    let (path, field, text) = (path.to_owned(), field.clone(), text.to_owned());
                     return Err(KustomizationError::Missing { path, field, text });
                 }
             }
         }
+        if KUSTOMIZATIONS.contains(&file_name(path)) {
+            for value in &values {
+                self.take_charts(path, value)?;
+            }
+        }
+        let added = self.added.filter(|added| added.folder == folder && KUSTOMIZATIONS.contains(&file_name(path)));
+        if replaced.is_empty() && added.is_none() {
+            return Ok(());
+        }
+        for (field, text, place) in &replaced {
+            values.iter_mut().filter_map(|value| value.get_mut(field)).for_each(|value| replace(value, text, place));
+        }
+        if let (Some(added), Some(Value::Object(fields))) = (added, values.first_mut())
+            && let Value::Array(resources) = fields.entry("resources").or_insert_with(|| Value::Array(Vec::new()))
+        {
+            self.take_named(&folder, added.resource, false)?;
+            resources.push(added.resource.into());
+        }
+        self.needs.rewritten.insert(path.to_owned(), yaml::write_all(&values).into_bytes());
         Ok(())
     }
 
@@ -258,9 +257,11 @@ impl Search<'_> {
         if text.is_empty() || text.len() > 4096 || text.starts_with('/') || text.contains(['\n', '\0']) {
             return Ok(false);
         }
-        let candidates = std::iter::once(text).chain(text.split_once('=').map(|(_, path)| path));
+        let candidates = once(text).chain(text.split_once('=').map(|(_, path)| path));
         for text in candidates {
-            let Some(path) = self.place_of(folder, text)? else { continue };
+            let place = self.place_of(folder, text)?;
+            // Nothing of another repository reads files of this one, and none the other way by a name of ours.
+            let Some(path) = place.filter(|path| self.roots.are_same(folder, path)) else { continue };
             let node = self.tree.lookup(&path);
             match node.map_err(|source| KustomizationError::Read { path: path.clone(), source })? {
                 Some(Node::Folder) => drop(self.take_folder(&path)?),
@@ -322,11 +323,17 @@ fn texts<'a>(key: &'a str, value: &'a Value) -> Vec<(&'a str, &'a str)> {
     }
 }
 
-/// What kustomize would fetch.
-fn is_remote(text: &str) -> bool {
-    let begins =
-        ["git@", "git::", "github.com/", "gitlab.com/", "bitbucket.org/"].iter().any(|begin| text.starts_with(begin));
-    !text.contains('\n') && (begins || text.contains("://") || text.contains("?ref="))
+/// Puts a place where a text names something elsewhere, alone or as the right side of `key=address`.
+fn replace(value: &mut Value, text: &str, place: &str) {
+    match value {
+        Value::String(written) if written == text => {
+            let key = text.split_once('=').filter(|(key, _)| !key.contains([':', '/', '?']));
+            *written = key.map_or(place.to_owned(), |(key, _)| format!("{key}={place}"));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, text, place)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| replace(value, text, place)),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

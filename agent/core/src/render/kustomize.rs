@@ -6,11 +6,13 @@ use std::borrow::Cow;
 use quarterdeck_shared::error::Hint;
 
 use crate::render::built::{BuildFailure, Built};
-use crate::render::kustomization::needs;
+use crate::render::differing::{differing, few};
+use crate::render::kustomization::{Added, needs};
 use crate::render::object;
 use crate::render::programs::Programs;
 use crate::render::{Made, RenderError, Request};
 use crate::tree::Tree;
+use crate::tree::beside::Beside;
 use crate::yaml::{self, Document};
 
 pub use crate::render::kustomization::{KustomizationError, Needs};
@@ -27,6 +29,12 @@ pub enum KustomizeError {
     /// What it wrote is no YAML.
     #[error("its output is not understood")]
     Output(#[source] yaml::YamlError),
+    /// A chart of it makes values of its own.
+    #[error("each build makes other values of {}", .objects.join(", "))]
+    Changes {
+        /// Kind and name of some of the objects.
+        objects: Vec<String>,
+    },
 }
 
 impl Hint for KustomizeError {
@@ -35,13 +43,32 @@ impl Hint for KustomizeError {
             Self::Kustomization(error) => error.hint(),
             Self::Build(failure) => failure.hint().into(),
             Self::Output(_) => "".into(),
+            Self::Changes { .. } => {
+                "a chart makes up what it is not given, such as passwords and the name of its release: write releaseName, and \
+                 give the rest as values"
+                    .into()
+            }
+        }
+    }
+}
+
+impl KustomizeError {
+    /// Whether the repository, the program or whoever has what is elsewhere was away.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Build(failure) => failure.is_outage(),
+            Self::Kustomization(error) => error.is_outage(),
+            Self::Output(_) | Self::Changes { .. } => false,
         }
     }
 }
 
 /// Renders the kustomization of a folder.
 pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, RenderError> {
-    let (Built { output, notes }, needs) = build(request.tree, folder, request.programs)?;
+    let (Built { output, mut notes }, needs) = build(request.tree, folder, request.programs)?;
+    if needs.looks_up {
+        notes.push(LOOKS_UP.to_owned());
+    }
     let mut found = Vec::new();
     let wrong = |error| RenderError::Kustomize { path: folder.to_owned(), source: KustomizeError::Output(error) };
     let mut outcome = Ok(());
@@ -61,10 +88,31 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
     Ok(Made { found, hooks: Vec::new(), on_demand: Vec::new(), notes, inputs: needs.inputs.into_iter().collect() })
 }
 
+/// What is said where templates of a chart ask the cluster.
+pub(super) const LOOKS_UP: &str =
+    "its templates call `lookup`, which finds nothing: the cluster is not asked while rendering";
+
 /// Builds the kustomization of a folder, and says what it needed.
 pub(crate) fn build(tree: &dyn Tree, folder: &str, programs: &dyn Programs) -> Result<(Built, Needs), RenderError> {
-    let wrong = |source| RenderError::Kustomize { path: folder.to_owned(), source };
-    let needs = needs(tree, folder).map_err(|error| wrong(error.into()))?;
-    let built = programs.kustomize(tree, folder, &needs).map_err(|error| wrong(KustomizeError::Build(error)))?;
+    build_with(&Beside::new(tree), folder, programs, None)
+        .map_err(|source| RenderError::Kustomize { path: folder.to_owned(), source })
+}
+
+/// The same, with a resource that the kustomization of some folder does not name itself.
+pub(super) fn build_with(
+    tree: &Beside<'_>,
+    folder: &str,
+    programs: &dyn Programs,
+    added: Option<Added<'_>>,
+) -> Result<(Built, Needs), KustomizeError> {
+    let needs = needs(tree, folder, programs.elsewhere(), added)?;
+    let built = programs.kustomize(tree, folder, &needs)?;
+    if needs.may_change {
+        let again = programs.kustomize(tree, folder, &needs)?;
+        let objects = differing(&built.output, &again.output, |_| true).map_err(KustomizeError::Output)?;
+        if !objects.is_empty() {
+            return Err(KustomizeError::Changes { objects: few(objects) });
+        }
+    }
     Ok((built, needs))
 }

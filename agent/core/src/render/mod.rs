@@ -11,8 +11,8 @@
 //! is an error with its place, since rendering the rest would prune what could not be read. For the same reason a
 //! render without a single object is an error of its own, [`RenderError::Empty`], and never a plan that prunes all.
 //!
-//! The same tree always gives the same manifests: nothing is asked of a network, and remote bases, charts from elsewhere
-//! and made-up values are refused. Of the cluster a chart is told what it serves, and nothing else. What a render
+//! The same tree always gives the same manifests: no program asks a network, what a kustomization takes from elsewhere is pinned
+//! ([`elsewhere`]), and made-up values are refused. Of the cluster a chart is told what it serves, and nothing else. What a render
 //! depended on is told in [`Rendered::inputs`], so that it need not be done again while these are the same.
 //!
 //! Not here: decryption (the tree is handed in as [`crate::sops::decrypting`] shows it), and what the objects mean to a cluster
@@ -23,6 +23,8 @@ pub mod object;
 pub(crate) mod plain;
 pub mod selection;
 
+mod differing;
+pub mod elsewhere;
 mod kustomization;
 pub mod kustomize;
 
@@ -53,7 +55,7 @@ use crate::hooks::Hook;
 use crate::render::chart::ChartError;
 use crate::render::helm::HelmError;
 use crate::render::jsonnet::JsonnetError;
-use crate::render::kustomize::{KustomizationError, KustomizeError};
+use crate::render::kustomize::KustomizeError;
 use crate::render::plain::Plain;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
@@ -345,13 +347,11 @@ impl RenderError {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Read { .. } => true,
-            Self::Kustomize { source: KustomizeError::Build(failure), .. } => failure.is_outage(),
-            Self::Kustomize { source: KustomizeError::Kustomization(error), .. } => {
-                matches!(error, KustomizationError::Read { .. })
-            }
+            Self::Kustomize { source, .. } => source.is_outage(),
             Self::Helm { source, .. } => match &**source {
                 HelmError::Build(failure) => failure.is_outage(),
                 HelmError::Chart(error) => matches!(error, ChartError::Read { .. }),
+                HelmError::PostRender(source) => source.is_outage(),
                 HelmError::Output(_) | HelmError::TooManyHooks { .. } | HelmError::Changes { .. } => false,
             },
             _ => false,
@@ -361,9 +361,11 @@ impl RenderError {
     /// Whether the next try comes to the same while nothing that is known to have a say changes. Keys are not known, and what a
     /// chart makes up is another thing each time, and may once be the same.
     pub fn is_lasting(&self) -> bool {
-        let changes = |source: &HelmError| matches!(source, HelmError::Changes { .. });
+        let changes = |source: &HelmError| {
+            matches!(source, HelmError::Changes { .. } | HelmError::PostRender(KustomizeError::Changes { .. }))
+        };
         match self {
-            Self::Decrypt { .. } => false,
+            Self::Decrypt { .. } | Self::Kustomize { source: KustomizeError::Changes { .. }, .. } => false,
             Self::Helm { source, .. } if changes(source) => false,
             other => !other.is_outage(),
         }

@@ -2,6 +2,7 @@
 
 use crate::render::built::{BuildFailure, Built};
 use crate::render::chart::Chart;
+use crate::render::elsewhere::{Elsewhere, Nowhere};
 use crate::render::jsonnet::{Evaluated, Imports};
 use crate::render::kustomization::Needs;
 use crate::render::release::Release;
@@ -27,4 +28,9 @@ pub trait Programs {
     /// # Errors
     /// As [`Programs::kustomize`].
     fn jsonnet(&self, tree: &dyn Tree, imports: &Imports, spec: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure>;
+
+    /// Who gives what kustomizations take from elsewhere.
+    fn elsewhere(&self) -> &dyn Elsewhere {
+        &Nowhere
+    }
 }

@@ -11,7 +11,7 @@ use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
     ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec,
-    ImageSpec, PromotePolicy, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
+    ImageSpec, KustomizeSpec, PromotePolicy, RemoteFile, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
@@ -144,6 +144,7 @@ impl Limits<'_> {
             render: _,
             files: _,
             jsonnet: _,
+            kustomize,
             helm,
             age_keys,
             age_keys_only: _,
@@ -162,7 +163,16 @@ impl Limits<'_> {
             }),
             None => self.repository(repository, &mut |message| say(&[Step::Key("repository")], message)),
         }
-        let HelmSpec { chart, release_name: _, values_files: _, values: _, skip_hooks: _, hook_timeout: _ } = helm;
+        self.kustomize(kustomize, &mut |key, message| say(&[Step::Key("kustomize"), Step::Key(key)], message));
+        let HelmSpec {
+            chart,
+            release_name: _,
+            values_files: _,
+            values: _,
+            skip_hooks: _,
+            hook_timeout: _,
+            post_render: _,
+        } = helm;
         if let Some(chart) = chart {
             self.chart(chart, &mut |key, message| {
                 say(&[Step::Key("helm"), Step::Key("chart"), Step::Key(key)], message);
@@ -190,6 +200,21 @@ impl Limits<'_> {
         let PromotePolicy { by: _, author: _, message: _, require_signature } = promote;
         if !require_signature.is_empty() {
             say(&[Step::Key("promote"), Step::Key("require_signature")], refusal("require_signature"));
+        }
+    }
+
+    /// What its kustomizations take from elsewhere is among the repositories of the source, its own as well.
+    fn kustomize(&self, kustomize: &KustomizeSpec, say: &mut impl FnMut(&'static str, String)) {
+        let KustomizeSpec { remote, remote_files } = kustomize;
+        for address in remote {
+            // A repository, or one of charts: either way it is asked by the same agent.
+            match RepositoryUrl::parse(address, self.base) {
+                Ok(_) => self.repository(address, &mut |message| say("remote", message)),
+                Err(_) => self.in_registry(address, &mut |message| say("remote", message)),
+            }
+        }
+        for RemoteFile { url, sha256: _ } in remote_files {
+            self.in_registry(url, &mut |message| say("remote_file", message));
         }
     }
 
@@ -382,6 +407,25 @@ mod tests {
         let refused = |option: &str| vec![refusal(option)];
         for (text, expected) in [
             (environment(""), Vec::new()),
+            (
+                environment("kustomize.remote = ['https://forge/team/base', 'oci://registry.example/charts/a']"),
+                Vec::new(),
+            ),
+            (
+                environment("kustomize.remote = ['https://charts.example']"),
+                vec!["repository https://charts.example is not among the repositories of source teams".to_owned()],
+            ),
+            (
+                environment("kustomize.remote = ['https://forge/other/base']"),
+                vec!["repository https://forge/other/base is not among the repositories of source teams".to_owned()],
+            ),
+            (
+                environment(&format!(
+                    "kustomize.remote_file = [{{ url = 'https://web.example/a.yaml', sha256 = '{}' }}]",
+                    "0".repeat(64)
+                )),
+                vec!["repository https://web.example/a.yaml is not among the repositories of source teams".to_owned()],
+            ),
             (built("", image, ""), Vec::new()),
             (built("", "name = 'team/a'\nargs = { A = 'b' }", ""), Vec::new()),
             (

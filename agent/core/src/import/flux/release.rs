@@ -5,12 +5,11 @@ use serde_json::Value;
 use super::super::draft::{self, Chart, Draft, Environment, Helm, Sync, label};
 use super::super::fields::Fields;
 use super::super::{Around, Document, Imported, Outcome};
-use super::{Objects, REASONS, kustomization, named, source};
+use super::{Objects, REASONS, kustomization, named, post_render, source};
 use crate::tree::paths::join;
 
 const OWN: &[(&str, Outcome, &str)] = &[
     ("spec.valuesFrom", Outcome::Not, "values in a ConfigMap or Secret are not read: write them into values"),
-    ("spec.postRenderers", Outcome::Not, "the output of helm is deployed unchanged"),
     ("spec.upgrade", Outcome::Otherwise, "a failed sync is retried; `qd rollback` goes back"),
     ("spec.install", Outcome::Otherwise, "a failed sync is retried"),
     ("spec.rollback", Outcome::Otherwise, "`qd rollback` goes back"),
@@ -54,6 +53,7 @@ pub(super) fn read(document: &Document, objects: &Objects<'_>, around: &Around, 
         skip_hooks: has_no_hooks == [true, true],
         chart: environment.helm.chart.take(),
         values,
+        post_render: post_render::read(fields),
     };
     environment.sync = Sync {
         automatic: !kustomization::is_suspended(fields),

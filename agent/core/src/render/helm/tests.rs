@@ -1,3 +1,5 @@
+mod post_render;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quarterdeck_shared::application::{HelmSpec, JsonnetSpec, RenderKind};

@@ -11,6 +11,9 @@ pub struct Depends {
     pub agent: String,
     /// The chart that came from elsewhere, with its digest.
     pub chart: Option<String>,
+    /// What kustomizations took from elsewhere: what was asked for, and what tells what came from others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<(String, String)>,
     /// Paths of the commit, and what was there.
     pub files: Vec<(String, Seen)>,
     /// Kinds that the cluster was asked about.
@@ -70,6 +73,8 @@ pub trait Now {
     fn agent(&self) -> &str;
     /// The chart that comes from elsewhere.
     fn chart(&self) -> Option<&str>;
+    /// What would come from elsewhere, as far as is known without a look there.
+    fn elsewhere(&self, asked: &str) -> Option<String>;
     /// What is at a path of the commit, in the words of `before`; nothing where it cannot be read.
     fn seen(&self, path: &str, before: &Seen) -> Option<Seen>;
     /// What the cluster says of a kind.
@@ -95,7 +100,8 @@ impl Depends {
     /// Compares them. What is cheap to ask is asked first.
     pub fn fit(&self, now: &impl Now) -> Fit {
         let files = || self.files.iter().all(|(path, before)| now.seen(path, before).as_ref() == Some(before));
-        if !self.fits_cluster(now) || !files() {
+        let elsewhere = || self.elsewhere.iter().all(|(asked, is)| now.elsewhere(asked).as_ref() == Some(is));
+        if !self.fits_cluster(now) || !elsewhere() || !files() {
             return Fit::Other;
         }
         let is_same = |(name, identity): &(String, String)| now.program(name).as_ref() == Some(identity);

@@ -155,9 +155,14 @@ struct Things {
     pot: Answer,
     capabilities: Option<&'static str>,
     helm: Option<&'static str>,
+    tag: &'static str,
 }
 
 impl Now for Things {
+    fn elsewhere(&self, asked: &str) -> Option<String> {
+        (asked == "git forge v1").then(|| self.tag.to_owned())
+    }
+
     fn agent(&self) -> &str {
         self.agent
     }
@@ -196,11 +201,13 @@ fn a_render_is_used_again_while_all_that_had_a_say_is_so() {
         pot,
         capabilities: Some("c"),
         helm: Some("helm 3"),
+        tag: "1f3c",
     };
     let kind = KindSeen { group: "example.com".to_owned(), kind: "Pot".to_owned(), answer: pot, own: false };
     let depends = Depends {
         agent: "1".to_owned(),
         chart: Some("podinfo 6".to_owned()),
+        elsewhere: vec![("git forge v1".to_owned(), "1f3c".to_owned())],
         files: files.map(|(path, seen)| (path.to_owned(), seen)).to_vec(),
         kinds: vec![kind.clone()],
         capabilities: Some("c".to_owned()),
@@ -220,6 +227,7 @@ fn a_render_is_used_again_while_all_that_had_a_say_is_so() {
         ("another helm", Things { helm: Some("helm 4"), ..now.clone() }, Fit::ByOthers),
         ("no helm", Things { helm: None, ..now.clone() }, Fit::ByOthers),
         ("another version of the chart", Things { chart: Some("podinfo 7"), ..now.clone() }, Fit::Other),
+        ("a tag that is another commit", Things { tag: "9e2b", ..now.clone() }, Fit::Other),
         ("another file", with("values.yaml", Some(content("3"))), Fit::Other),
         ("a file that came", with("none", Some(content("4"))), Fit::Other),
         ("a file that went", with("values.yaml", Some(Seen::Absent)), Fit::Other),

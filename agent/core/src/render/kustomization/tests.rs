@@ -1,9 +1,12 @@
+mod elsewhere;
+
 use super::*;
+use crate::render::elsewhere::Nowhere;
 use crate::tree::memory::Files;
 use quarterdeck_shared::error::Failure;
 
 fn needs_of(files: &[(&str, &str)], folder: &str) -> Result<Needs, KustomizationError> {
-    needs(&Files::new(files), folder)
+    needs(&Beside::new(&Files::new(files)), folder, &Nowhere, None)
 }
 
 #[test]
@@ -140,27 +143,41 @@ fn what_is_not_in_the_repository_is_refused() {
 
 #[test]
 fn what_is_on_a_network_is_refused() {
-    for (field, text) in [
-        ("resources", "https://example.com/x.yaml"),
-        ("resources", "github.com/owner/repository//path?ref=v1"),
-        ("bases", "git@example.com:owner/repository.git"),
-        ("components", "ssh://git@example.com/x"),
-        ("crds", "https://example.com/crd.yaml"),
+    for (content, message) in [
+        (
+            "resources: ['https://example.com/x.yaml']",
+            "a/kustomization.yaml names the file https://example.com/x.yaml, and the configuration does not allow it\n\
+             hint: add it with its sha256 as [[application.environment.kustomize.remote_file]], or copy it into the repository",
+        ),
+        (
+            "resources: ['github.com/owner/repository//path?ref=v1']",
+            "a/kustomization.yaml names github.com/owner/repository//path?ref=v1, and the configuration does not allow \
+             https://github.com/owner/repository\nhint: add \"https://github.com/owner/repository\" to `remote` of \
+             [application.environment.kustomize], or copy it into the repository",
+        ),
+        (
+            "components: ['https://example.com/owner/repository']",
+            "a/kustomization.yaml names \"https://example.com/owner/repository\" without a ref, so it may change at any time\nhint: write ?ref= with a tag or a whole commit behind it",
+        ),
+        (
+            "resources: ['s3::https://example.com/x']",
+            "a/kustomization.yaml names \"s3::https://example.com/x\" in resources, and only resources and components are \
+             folders of other repositories\nhint: copy it into the repository",
+        ),
     ] {
-        let error = needs_of(&[("a/kustomization.yaml", &format!("{field}: ['{text}']"))], "a").unwrap_err();
-        let error = Failure::of(&error).to_string();
-        let message = format!(
-            "a/kustomization.yaml names {text:?} in {field}: nothing is fetched while rendering\nhint: copy it into the repository"
-        );
-        assert_eq!(error, message);
+        let error = needs_of(&[("a/kustomization.yaml", content)], "a").unwrap_err();
+        assert_eq!(Failure::of(&error).to_string(), message);
     }
     for content in [
+        "bases: ['git@example.com:owner/repository.git']",
+        "components: ['ssh://git@example.com/x/y']",
+        "crds: ['https://example.com/crd.yaml']",
         "patches: [{path: 'https://example.com/patch.yaml'}]",
         "secretGenerator: [{name: a, files: ['key=https://example.com/key']}]",
         "openapi: {path: 'https://example.com/schema.json'}",
+        "transformers: ['https://github.com/owner/repository//path?ref=v1']",
     ] {
-        let refused = needs_of(&[("a/kustomization.yaml", content)], "a");
-        assert!(matches!(refused, Err(KustomizationError::Remote { .. })), "{content}: {refused:?}");
+        assert!(needs_of(&[("a/kustomization.yaml", content)], "a").is_err(), "{content}");
     }
     let harmless = "commonAnnotations: {home: 'https://example.com/'}\nimages: [{name: ghcr.io/owner/shop}]\npatches:\n- patch: |-\n    see: https://x\n\
                     configMapGenerator:\n- {name: a, literals: [URL=https://example.com/]}\n";

@@ -1,0 +1,64 @@
+//! What a kustomization may take from elsewhere, as whoever can fetch it gives it: folders of repositories, files of web servers,
+//! and charts.
+
+pub mod address;
+
+use std::sync::Arc;
+
+use crate::render::built::BuildFailure;
+use crate::tree::Tree;
+
+/// Gives what is allowed by name and pinned. All calls block.
+pub trait Elsewhere: Send + Sync {
+    /// The files of a repository at a tag or a commit.
+    ///
+    /// # Errors
+    /// Where it is not named by the configuration, has no such tag or commit, or cannot be fetched.
+    fn repository(&self, repository: &str, reference: &str) -> Result<Taken, Refusal>;
+
+    /// A file of a web server.
+    ///
+    /// # Errors
+    /// As [`Elsewhere::repository`]; also where it is not what it must be.
+    fn file(&self, url: &str) -> Result<Vec<u8>, Refusal>;
+
+    /// The files of a chart of exactly this version.
+    ///
+    /// # Errors
+    /// As [`Elsewhere::repository`].
+    fn chart(&self, repository: &str, name: &str, version: &str) -> Result<Taken, Refusal>;
+}
+
+/// Files from elsewhere.
+pub struct Taken {
+    /// The files.
+    pub tree: Arc<dyn Tree>,
+    /// What tells them from others: a commit, a digest.
+    pub is: String,
+}
+
+/// Why something is not given.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The configuration does not name it.
+    NotNamed,
+    /// It cannot be had.
+    Failed(BuildFailure),
+}
+
+/// Gives nothing: the configuration names nothing.
+pub struct Nowhere;
+
+impl Elsewhere for Nowhere {
+    fn repository(&self, _: &str, _: &str) -> Result<Taken, Refusal> {
+        Err(Refusal::NotNamed)
+    }
+
+    fn file(&self, _: &str) -> Result<Vec<u8>, Refusal> {
+        Err(Refusal::NotNamed)
+    }
+
+    fn chart(&self, _: &str, _: &str, _: &str) -> Result<Taken, Refusal> {
+        Err(Refusal::NotNamed)
+    }
+}
