@@ -40,7 +40,7 @@
 //! - [`artifacts`]: artifacts of registries with manifests, which become commits.
 //! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`sops`]: the keys and the program
 //!   that decrypt its files. [`signing`]: those that sign images.
-//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`renders`]: what they made before,
+//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`] and [`source_tree`]s beside it. [`renders`]: what they made before,
 //!   sealed on the disk. [`sops`]: the keys and the program that decrypt its files. [`signing`]: those that sign images.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
 //! - [`api`], [`access`]: the socket, and who may do what. [`probe`], [`doctor`], [`connectivity`], [`readable`]: what can be reached.
@@ -81,6 +81,7 @@ pub mod worker;
 pub mod artifacts;
 pub mod charts;
 pub mod commit_tree;
+pub mod source_tree;
 pub mod deployed_marks;
 pub mod images;
 pub mod kept_images;

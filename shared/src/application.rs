@@ -6,6 +6,7 @@ mod environment;
 mod follow;
 mod scan;
 mod sign;
+mod source;
 mod test;
 mod value;
 
@@ -23,6 +24,7 @@ pub use self::environment::{
 pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::scan::{ScanException, ScanSpec, Scanner, Severity};
 pub use self::sign::{SbomFormat, SignSpec};
+pub use self::source::{EnvironmentSource, folder_of, source_of};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};
 pub use self::value::ValueFrom;
 
@@ -106,6 +108,13 @@ name!(
     SourceName,
     SourceNameError,
     "a source of applications"
+);
+
+name!(
+    /// The name of another source of an environment's files, by which their paths call it.
+    EnvironmentSourceName,
+    EnvironmentSourceNameError,
+    "a source of an environment"
 );
 
 name!(

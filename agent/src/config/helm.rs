@@ -18,7 +18,7 @@ use super::values::{escapes, two_places};
 pub(super) struct WrittenHelm {
     chart: Option<WrittenChart>,
     release_name: Option<String>,
-    values_files: Vec<String>,
+    pub(super) values_files: Vec<String>,
     values: serde_json::Map<String, Value>,
     pub(super) skip_hooks: bool,
     hook_timeout: Option<Interval>,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentSource, EnvironmentSourceName, EnvironmentSpec};
 use quarterdeck_shared::resource::ResourceRef;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ pub struct Environment {
     pub spec: EnvironmentSpec,
     /// The repository of its manifests.
     pub repository: Arc<Repository>,
+    /// Others whose files are seen beside those, in the order of the configuration.
+    pub sources: Vec<Source>,
     /// The chart, where it comes from a registry or a chart repository.
     pub chart: Option<Arc<ChartSource>>,
     /// The cluster.
@@ -32,6 +34,14 @@ pub struct Environment {
     /// Held by the worker that syncs for as long as it works; handed on to the environment that a reload makes of this one.
     pub turn: Arc<tokio::sync::Mutex<()>>,
     owed: Mutex<Owed>,
+}
+
+/// Another source of an environment's files.
+pub struct Source {
+    /// What the configuration says.
+    pub spec: EnvironmentSource,
+    /// Its repository.
+    pub repository: Arc<Repository>,
 }
 
 /// A live object that was seen to differ from what was applied.
@@ -69,7 +79,7 @@ impl Owed {
 }
 
 impl Environment {
-    /// An environment whose worker is about to begin.
+    /// An environment whose worker is about to begin, without other sources.
     pub fn new(
         id: EnvironmentId,
         spec: EnvironmentSpec,
@@ -81,7 +91,7 @@ impl Environment {
     ) -> Self {
         let owed = Mutex::new(Owed { intent, ..Owed::default() });
         let (sync, stop, turn) = (Wake::default(), end.child_token(), Arc::default());
-        Self { id, spec, repository, chart, cluster, sync, stop, turn, owed }
+        Self { id, spec, repository, sources: Vec::new(), chart, cluster, sync, stop, turn, owed }
     }
 
     fn owed<T>(&self, with: impl FnOnce(&mut Owed) -> T) -> T {
@@ -127,6 +137,17 @@ impl Environment {
     /// What the pass began with was looked at; what was seen meanwhile stays, be it of the same object.
     pub fn drift_done(&self) {
         self.owed(|owed| owed.drift = None);
+    }
+
+    /// The repository of one of its sources, or its own.
+    pub fn repository_of(&self, source: Option<&EnvironmentSourceName>) -> &Repository {
+        let of = |name: &EnvironmentSourceName| self.sources.iter().find(|source| source.spec.name == *name);
+        source.and_then(of).map_or(&self.repository, |source| &source.repository)
+    }
+
+    /// All repositories that feed it, its own first.
+    pub fn repositories(&self) -> impl Iterator<Item = &Arc<Repository>> {
+        [&self.repository].into_iter().chain(self.sources.iter().map(|source| &source.repository))
     }
 
     /// One more pass of the worker that syncs.

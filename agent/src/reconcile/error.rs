@@ -7,6 +7,7 @@ use crate::journal::NotKept;
 use quarterdeck_core::render::RenderError;
 use quarterdeck_git::GitError;
 use quarterdeck_kubernetes::ClusterError;
+use quarterdeck_shared::application::EnvironmentSourceName;
 use quarterdeck_shared::error::{Failure, Hint};
 
 /// A pass that did not bring the cluster where git is.
@@ -49,6 +50,30 @@ pub enum ReconcileError {
         /// Which.
         commit: String,
         /// The repository.
+        repository: String,
+    },
+    /// Another source of the files has no commit here.
+    #[error("source {name}")]
+    Source {
+        /// Which.
+        name: String,
+        /// Why.
+        source: Box<ReconcileError>,
+    },
+    /// A revision is of a time before a source was configured.
+    #[error("{revision} names no commit of source {name}")]
+    SourceMissing {
+        /// Which source.
+        name: String,
+        /// Which revision.
+        revision: String,
+    },
+    /// The environment's own files have a folder of the name of a source.
+    #[error("{repository} has {folder} at its root, where the files of a source of this name would be")]
+    SourceHidden {
+        /// The folder.
+        folder: String,
+        /// The environment's own repository.
         repository: String,
     },
     /// Which version of the chart there is was not asked yet.
@@ -143,6 +168,9 @@ impl Hint for ReconcileError {
             Self::NoCommit { .. } => "check commit of the environment, or push a tag to it".into(),
             Self::NoVariables { .. } => "create it, or set optional = true in `variables.from`".into(),
             Self::Chart { why, .. } | Self::Artifact { why, .. } => (&*why.hint).into(),
+            Self::Source { source, .. } => source.hint(),
+            Self::SourceMissing { name, .. } => format!("name one behind the revision: {name}:BRANCH").into(),
+            Self::SourceHidden { .. } => "give the source another name, or the folder".into(),
             Self::Partly { hint, .. } => (&**hint).into(),
             Self::NotAdopted { .. } => "remove the object from the manifests of one of the two environments".into(),
             Self::NoSuch(_) | Self::ChartAwaited { .. } => "".into(),
@@ -151,6 +179,11 @@ impl Hint for ReconcileError {
 }
 
 impl ReconcileError {
+    /// The same, of another source of the files.
+    pub(super) fn of_source(self, name: &EnvironmentSourceName) -> Self {
+        Self::Source { name: name.to_string(), source: Box::new(self) }
+    }
+
     /// Whether it may be otherwise without a new commit.
     pub(super) fn may_pass(&self) -> bool {
         let Self::Render { source, .. } = self else { return true };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArtifactSpec, EnvironmentName, ValueFrom};
+use super::{ArtifactSpec, EnvironmentName, EnvironmentSource, ValueFrom};
 use crate::revision::CommitId;
 
 /// One place where an application runs: where its manifests are, where they go, and the policies of sync and promotion.
@@ -20,6 +20,8 @@ pub struct EnvironmentSpec {
     pub follow: Follow,
     /// The artifact of a registry that they come from instead; `repository` describes it then.
     pub artifact: Option<ArtifactSpec>,
+    /// Others whose files are seen beside those.
+    pub sources: Vec<EnvironmentSource>,
     /// The folder of the manifests; the whole repository where empty.
     pub path: String,
     /// How manifests become objects.
@@ -60,6 +62,7 @@ impl EnvironmentSpec {
             repository,
             follow: Follow::default(),
             artifact: None,
+            sources: Vec::new(),
             path: String::new(),
             render: RenderKind::default(),
             files: FilesSpec::default(),

@@ -106,6 +106,9 @@ pub struct SpecSummary {
     /// `podinfo 6.x of oci://registry.example/charts`. Empty where the manifests are in the deploy repository.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub chart: String,
+    /// The other sources of its files: `values: ssh://forge.example/ops/values.git main`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
     /// The cluster by its name in the agent.
     pub cluster: String,
     /// The namespace.

@@ -10,7 +10,7 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
-    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec,
+    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec, FollowSpec, HelmSpec,
     ImageSpec, PromotePolicy, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
@@ -138,6 +138,7 @@ impl Limits<'_> {
             repository,
             follow: _,
             artifact,
+            sources,
             path: _,
             render: _,
             files: _,
@@ -159,6 +160,17 @@ impl Limits<'_> {
                 say(&[Step::Key("artifact"), Step::Key(key)], message);
             }),
             None => self.repository(repository, &mut |message| say(&[Step::Key("repository")], message)),
+        }
+        for (at, source) in sources.iter().enumerate() {
+            let EnvironmentSource { name: _, repository, follow: _, artifact, path: _ } = source;
+            let place = [Step::Key("source"), Step::Index(at)];
+            let mut say = |below: &[Step], message| say(&place.iter().chain(below).cloned().collect::<Vec<_>>(), message);
+            match artifact {
+                Some(artifact) => self.artifact(artifact, &mut |key, message| {
+                    say(&[Step::Key("artifact"), Step::Key(key)], message);
+                }),
+                None => self.repository(repository, &mut |message| say(&[Step::Key("repository")], message)),
+            }
         }
         let HelmSpec { chart, release_name: _, values_files: _, values: _, skip_hooks: _, hook_timeout: _ } = helm;
         if let Some(chart) = chart {

@@ -1,0 +1,165 @@
+//! The other sources of an environment's files: what each is at, and its files beside those of the environment's own repository.
+
+use quarterdeck_shared::application::EnvironmentSourceName;
+use quarterdeck_shared::revision::{Revision, SourceRevision};
+use quarterdeck_shared::snapshot::EnvironmentStatus;
+
+use super::target::{self, Origin};
+use super::{ReconcileError, queries};
+use crate::context::{Environment, Source};
+use crate::source_tree::SourceTree;
+
+/// What each source is at: that of the pin, else what it follows.
+pub(super) async fn in_force(
+    environment: &Environment,
+    status: &EnvironmentStatus,
+) -> Result<Vec<SourceRevision>, ReconcileError> {
+    let pin = status.pin.as_ref().map(|pin| &pin.revision);
+    at(environment, pin, status.revision.as_ref()).await
+}
+
+/// What each source follows, whatever is pinned.
+pub(super) async fn newest(
+    environment: &Environment,
+    status: &EnvironmentStatus,
+) -> Result<Vec<SourceRevision>, ReconcileError> {
+    at(environment, None, status.revision.as_ref()).await
+}
+
+/// What each source is at where a person names some, in the words for a commit of it; the others are at what they are in `before`,
+/// else at what they follow.
+pub(super) async fn named(
+    environment: &Environment,
+    asked: &[(EnvironmentSourceName, &str)],
+    before: Option<&Revision>,
+    deployed: Option<&Revision>,
+) -> Result<Vec<SourceRevision>, ReconcileError> {
+    let is_known = |name: &EnvironmentSourceName| environment.sources.iter().any(|source| source.spec.name == *name);
+    if let Some((name, _)) = asked.iter().find(|(name, _)| !is_known(name)) {
+        return Err(ReconcileError::NoSuch(unknown(environment, name)));
+    }
+    let mut all = Vec::with_capacity(environment.sources.len());
+    for source in &environment.sources {
+        let name = &source.spec.name;
+        let at = match asked.iter().find(|(asked, _)| asked == name) {
+            Some((_, text)) => queries::revision_in_git(of(environment, source), text).await,
+            None => one(environment, source, before, deployed).await,
+        };
+        all.push(SourceRevision { name: name.clone(), at: at.map_err(|error| error.of_source(name))? });
+    }
+    Ok(all)
+}
+
+/// The files of each source at a revision.
+///
+/// # Errors
+/// Where the revision says nothing of one, or the environment's own repository has a folder of that name.
+pub(super) async fn trees(environment: &Environment, revision: &Revision) -> Result<Vec<SourceTree>, ReconcileError> {
+    let missing = environment.sources.iter().find(|source| revision.source(&source.spec.name).is_none());
+    if let Some(source) = missing {
+        let (name, revision) = (source.spec.name.to_string(), revision.short());
+        return Err(ReconcileError::SourceMissing { name, revision });
+    }
+    let trees = known_trees(environment, revision);
+    if trees.is_empty() {
+        return Ok(trees);
+    }
+    let folders: Vec<String> = trees.iter().map(|tree| tree.folder.clone()).collect();
+    let commit = revision.commit.clone();
+    let hidden = environment.repository.work(move |mirror| {
+        let is_there = |folder: &String| {
+            let folder = mirror.tree_of(&commit, folder)?.is_some() || mirror.entry(&commit, folder)?.is_some();
+            Ok(folder)
+        };
+        let mut hidden = folders.into_iter();
+        while let Some(folder) = hidden.next() {
+            if is_there(&folder)? {
+                return Ok(Some(folder));
+            }
+        }
+        Ok(None)
+    });
+    // Where it cannot be read the render says so, or does with what was kept.
+    match hidden.await.unwrap_or(None) {
+        Some(folder) => {
+            Err(ReconcileError::SourceHidden { folder, repository: environment.repository.address().to_owned() })
+        }
+        None => Ok(trees),
+    }
+}
+
+/// The files of those sources that a revision says something of.
+pub(super) fn known_trees(environment: &Environment, revision: &Revision) -> Vec<SourceTree> {
+    let tree = |source: &Source| {
+        let commit = revision.source(&source.spec.name)?.commit.clone();
+        Some(SourceTree::new(source.spec.folder(), source.repository.mirror(), commit, &source.spec.path))
+    };
+    environment.sources.iter().filter_map(tree).collect()
+}
+
+/// The files of each source at what it follows, and their folders: what a promotion renders with.
+///
+/// # Errors
+/// Where one cannot be resolved.
+pub async fn newest_trees(
+    environment: &Environment,
+    deployed: Option<&Revision>,
+) -> Result<Vec<SourceTree>, ReconcileError> {
+    let mut trees = Vec::with_capacity(environment.sources.len());
+    for SourceRevision { name, at } in at(environment, None, deployed).await? {
+        let source = environment.sources.iter().find(|source| source.spec.name == name);
+        trees.extend(source.map(|source| {
+            SourceTree::new(source.spec.folder(), source.repository.mirror(), at.commit, &source.spec.path)
+        }));
+    }
+    Ok(trees)
+}
+
+/// Whether each was asked for what it is at, by this run of the agent or an earlier one that kept it.
+pub(super) fn were_asked(environment: &Environment) -> bool {
+    environment.sources.iter().all(|source| source.repository.refs().borrow().is_some())
+}
+
+/// A source as a place that something is deployed from.
+pub(super) fn of<'a>(environment: &'a Environment, source: &'a Source) -> Origin<'a> {
+    Origin {
+        repository: &source.repository,
+        follow: &source.spec.follow,
+        environment: &environment.id,
+        source: Some(&source.spec.name),
+    }
+}
+
+async fn at(
+    environment: &Environment,
+    pin: Option<&Revision>,
+    deployed: Option<&Revision>,
+) -> Result<Vec<SourceRevision>, ReconcileError> {
+    let mut all = Vec::with_capacity(environment.sources.len());
+    for source in &environment.sources {
+        let name = &source.spec.name;
+        let at = one(environment, source, pin, deployed).await.map_err(|error| error.of_source(name))?;
+        all.push(SourceRevision { name: name.clone(), at });
+    }
+    Ok(all)
+}
+
+async fn one(
+    environment: &Environment,
+    source: &Source,
+    pin: Option<&Revision>,
+    deployed: Option<&Revision>,
+) -> Result<Revision, ReconcileError> {
+    let (name, origin) = (&source.spec.name, of(environment, source));
+    let of = |revision: Option<&Revision>| revision.and_then(|revision| revision.source(name)).cloned();
+    let asked = target::asked(origin, of(pin).as_ref(), of(deployed).as_ref()).await?;
+    target::revision(origin, asked).await
+}
+
+fn unknown(environment: &Environment, name: &EnvironmentSourceName) -> String {
+    let known: Vec<&str> = environment.sources.iter().map(|source| source.spec.name.as_str()).collect();
+    match known.is_empty() {
+        true => format!("{} has no source {name}: it has a repository alone", environment.id),
+        false => format!("{} has no source {name}; it has: {}", environment.id, known.join(", ")),
+    }
+}
