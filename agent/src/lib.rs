@@ -81,7 +81,6 @@ pub mod worker;
 pub mod artifacts;
 pub mod charts;
 pub mod commit_tree;
-pub mod source_tree;
 pub mod deployed_marks;
 pub mod images;
 pub mod kept_images;
@@ -92,6 +91,7 @@ pub mod renderers;
 pub mod renders;
 pub mod signing;
 pub mod sops;
+pub mod source_tree;
 
 pub mod wanted;
 

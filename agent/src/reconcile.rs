@@ -391,8 +391,7 @@ async fn is_synced(state: &Remembered, environment: &Environment, revision: &Rev
     if !variables::are_same(environment, synced.inputs.variables).await {
         return false;
     }
-    synced.revision.is_same_content(revision)
-        || render_commit::are_same_in(&synced.inputs, environment, revision).await
+    synced.revision.is_same_content(revision) || render_commit::are_same_in(&synced.inputs, environment, revision).await
 }
 
 async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {

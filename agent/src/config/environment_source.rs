@@ -91,12 +91,7 @@ pub(super) struct Paths<'a> {
 type Named<'a> = (&'static [&'static str], &'a str);
 
 /// Everything that is wrong with the sources of an environment, and with what names them.
-pub(super) fn check(
-    sources: &[WrittenSource],
-    paths: &Paths<'_>,
-    base: &Path,
-    say: &mut impl FnMut(&[Step], String),
-) {
+pub(super) fn check(sources: &[WrittenSource], paths: &Paths<'_>, base: &Path, say: &mut impl FnMut(&[Step], String)) {
     if sources.len() > SOURCES_MAX {
         let message = format!("{} sources are more than {SOURCES_MAX}: bring some together in one", sources.len());
         say(&[Step::Key("source")], message);

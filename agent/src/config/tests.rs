@@ -278,7 +278,9 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         )
     };
     let source = |more: &str| {
-        format!("{application}[[application.environment.source]]\nname = 'values'\nrepository = '/srv/values'\n{more}\n")
+        format!(
+            "{application}[[application.environment.source]]\nname = 'values'\nrepository = '/srv/values'\n{more}\n"
+        )
     };
     let many: String = (1..9)
         .map(|number| format!("[[application.environment.source]]\nname = 's{number}'\nrepository = '/srv/values'\n"))
@@ -338,9 +340,14 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (source("branch = 'main'\ntag = 'v1'"), 11, "leave out branch or tag"),
         (source("semver = 'stable'"), 10, "write \">=1.0 <2\""),
         (source("path = '../other'"), 10, "inside the repository"),
-        (source("artifact = { repository = 'oci://registry.example/ops/values' }"), 9, "leave out repository or artifact"),
         (
-            source("").replace("repository = '/srv/values'", "artifact = { repository = 'registry.example/ops/values' }"),
+            source("artifact = { repository = 'oci://registry.example/ops/values' }"),
+            9,
+            "leave out repository or artifact",
+        ),
+        (
+            source("")
+                .replace("repository = '/srv/values'", "artifact = { repository = 'registry.example/ops/values' }"),
             9,
             "write oci://registry.example/ops/shop-manifests",
         ),

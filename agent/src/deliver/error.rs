@@ -301,7 +301,12 @@ impl DeliverError {
         };
         let of_manifests = matches!(
             self,
-            Self::Promote(_) | Self::Chart { .. } | Self::Sources { .. } | Self::Raced { .. } | Self::Git { .. } | Self::GaveUp { .. }
+            Self::Promote(_)
+                | Self::Chart { .. }
+                | Self::Sources { .. }
+                | Self::Raced { .. }
+                | Self::Git { .. }
+                | Self::GaveUp { .. }
         );
         of_manifests || of_signature()
     }

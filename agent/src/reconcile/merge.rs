@@ -78,11 +78,7 @@ async fn is_same(inputs: &Inputs, environment: &Environment, revision: &Revision
 }
 
 /// The newest commit from which both come.
-async fn parted(
-    repository: &Repository,
-    head: &CommitId,
-    tip: &CommitId,
-) -> Result<Option<CommitId>, ReconcileError> {
+async fn parted(repository: &Repository, head: &CommitId, tip: &CommitId) -> Result<Option<CommitId>, ReconcileError> {
     let (one, other) = (head.clone(), tip.clone());
     let base = repository.work(move |mirror| mirror.merge_base(&one, &other)).await;
     let what = || format!("where {} left the branch", head.short());

@@ -230,10 +230,7 @@ pub async fn commits(
     let head = head(environment, &status(context, environment)?).await?.commit;
     // What is of another source was not changed by a commit here.
     let path = Some(environment.spec.path.clone()).filter(|path| !path.is_empty() && source_of(path).is_none());
-    let log = environment
-        .repository
-        .work(move |mirror| mirror.log(&head, limit, path.as_deref()))
-        .await;
+    let log = environment.repository.work(move |mirror| mirror.log(&head, limit, path.as_deref())).await;
     let log =
         log.map_err(|source| ReconcileError::Resolve { what: "the log of the deploy branch".to_owned(), source })?;
     Ok(answers(log))

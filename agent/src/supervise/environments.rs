@@ -160,8 +160,9 @@ fn equip(
     let assess = |cluster, stop| monitor::assess(context.clone(), cluster, stop);
     let (named, stop) = (spec.cluster.as_deref(), &context.stop);
     let cluster = context.clusters.get(named, change.config, &context.identity, stop, assess);
-    let environment = Environment::new(id.clone(), spec.clone(), repository, chart, cluster, intent, stop);
-    Ok(Environment { sources: change.sources(spec).map_err(|error| Failure::of(&error))?, ..environment })
+    let mut environment = Environment::new(id.clone(), spec.clone(), repository, chart, cluster, intent, stop);
+    environment.sources = change.sources(spec).map_err(|error| Failure::of(&error))?;
+    Ok(environment)
 }
 
 /// Begins the worker that syncs.

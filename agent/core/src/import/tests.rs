@@ -291,7 +291,10 @@ fn values_of_another_repository_are_a_source() {
     let told_tag = "Application argocd/shop: differs spec.sources.targetRevision: v1.2.3 is treated as a tag";
     let (drafts, told) = read(Tool::ArgoCd, &sources("next"), &around(&[]));
     let environment = &drafts[0]["environment"][0];
-    assert_eq!((&environment["repository"], &environment["path"]), (&json!("https://git.example.org/ops/charts"), &json!("charts/shop")));
+    assert_eq!(
+        (&environment["repository"], &environment["path"]),
+        (&json!("https://git.example.org/ops/charts"), &json!("charts/shop"))
+    );
     assert_eq!(
         environment["source"],
         json!([

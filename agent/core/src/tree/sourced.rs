@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn each_source_is_below_its_folder_and_the_tree_is_around_them() {
-        let own = Files::new(&[("envs/prod.yaml", "1"), ("$values/hidden", "2"), ("$valuesx", "3"), ("a@", "$values/p")]);
+        let own =
+            Files::new(&[("envs/prod.yaml", "1"), ("$values/hidden", "2"), ("$valuesx", "3"), ("a@", "$values/p")]);
         let mut values = Files::new(&[("p", "4"), ("deep/q", "5")]);
         values.unnameable = vec!["caf\\xe9".to_owned()];
         let charts = Files::new(&[("charts/podinfo/Chart.yaml", "6"), ("other", "7")]);
         let charts = Subtree { tree: &charts, folder: "charts" };
-        let sources =
-            vec![Source { folder: "$values", tree: &values }, Source { folder: "$charts", tree: &charts }];
+        let sources = vec![Source { folder: "$values", tree: &values }, Source { folder: "$charts", tree: &charts }];
         let all = Sourced { tree: &own, sources };
         let read = |path: &str| match all.lookup(path).unwrap() {
             Some(Node::File(entry)) => {

@@ -10,8 +10,8 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
-    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec, FollowSpec, HelmSpec,
-    ImageSpec, PromotePolicy, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
+    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec,
+    FollowSpec, HelmSpec, ImageSpec, PromotePolicy, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
@@ -164,7 +164,8 @@ impl Limits<'_> {
         for (at, source) in sources.iter().enumerate() {
             let EnvironmentSource { name: _, repository, follow: _, artifact, path: _ } = source;
             let place = [Step::Key("source"), Step::Index(at)];
-            let mut say = |below: &[Step], message| say(&place.iter().chain(below).cloned().collect::<Vec<_>>(), message);
+            let mut say =
+                |below: &[Step], message| say(&place.iter().chain(below).cloned().collect::<Vec<_>>(), message);
             match artifact {
                 Some(artifact) => self.artifact(artifact, &mut |key, message| {
                     say(&[Step::Key("artifact"), Step::Key(key)], message);

@@ -141,7 +141,8 @@ impl Planner {
         }
         let mut again = None;
         for (project, ids) in self.deployed.clone() {
-            let place = |(id, source): &Deployed| Some(Place { environment: context.environment(id)?, source: source.clone() });
+            let place =
+                |(id, source): &Deployed| Some(Place { environment: context.environment(id)?, source: source.clone() });
             let environments: Vec<Place> = ids.iter().filter_map(place).collect();
             let refs = environments.first().and_then(|first| first.repository().refs().borrow().clone());
             let Some(refs) = refs.filter(|_| environments.len() == ids.len()) else {
