@@ -20,7 +20,7 @@ pub use self::application::ApplicationStatus;
 pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
 pub use self::environment::{
     Awaited, AwaitedHook, Cover, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin, Progress, RenderedFrom,
-    SpecSummary, Unseen,
+    SourceSummary, SpecSummary, Unseen,
 };
 pub use self::followed::{FollowState, FollowedImage, FollowedIn};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};

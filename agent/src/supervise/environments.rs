@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use quarterdeck_shared::application::{ArtifactSpec, ChartSpec, EnvironmentId, EnvironmentSource, EnvironmentSpec};
 use quarterdeck_shared::error::Failure;
-use quarterdeck_shared::snapshot::SpecSummary;
+use quarterdeck_shared::snapshot::{SourceSummary, SpecSummary};
 use quarterdeck_shared::status::SyncStatus;
 use tokio::sync::watch;
 use tracing::Instrument as _;
@@ -66,7 +66,12 @@ pub(super) fn configured(id: &EnvironmentId, spec: &EnvironmentSpec, config: &Co
         Some(_) => repository.to_owned(),
         None => quarterdeck_git::url::redact(repository),
     };
-    let source = |source: &EnvironmentSource| source.describe(&shown(&source.repository, source.artifact.as_ref()));
+    let source = |source: &EnvironmentSource| SourceSummary {
+        name: source.name.to_string(),
+        repository: shown(&source.repository, source.artifact.as_ref()),
+        follows: source.follows(),
+        path: source.path.clone(),
+    };
     let summary = SpecSummary {
         repository: shown(&spec.repository, spec.artifact.as_ref()),
         sources: spec.sources.iter().map(source).collect(),

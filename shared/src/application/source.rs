@@ -24,18 +24,15 @@ impl EnvironmentSource {
         folder_of(&self.name)
     }
 
-    /// `values: ssh://forge.example/ops/values.git main, prod`, for people; `repository` is its address without secrets.
-    pub fn describe(&self, repository: &str) -> String {
-        let Self { name, repository: _, follow, artifact, path } = self;
-        let followed = match (artifact, follow) {
+    /// What of it is taken, for people: `main`; nothing where that is the default branch, or what its artifact says.
+    pub fn follows(&self) -> String {
+        match (&self.artifact, &self.follow) {
             (Some(_), _) | (None, Follow::Default) => String::new(),
             (None, Follow::Branch(text) | Follow::Tag(text) | Follow::NewestTag(text) | Follow::Semver(text)) => {
-                format!(" {text}")
+                text.clone()
             }
-            (None, Follow::Commit(commit)) => format!(" {}", commit.short()),
-        };
-        let folder = if path.is_empty() { String::new() } else { format!(", {path}") };
-        format!("{name}: {repository}{followed}{folder}")
+            (None, Follow::Commit(commit)) => commit.short().to_owned(),
+        }
     }
 }
 
@@ -70,22 +67,22 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_described_by_what_is_taken_of_it() {
-        let of = |follow, path: &str| EnvironmentSource {
+    fn a_source_says_what_of_it_is_taken() {
+        let of = |follow| EnvironmentSource {
             name: "values".parse().unwrap(),
             repository: String::new(),
             follow,
             artifact: None,
-            path: path.to_owned(),
+            path: String::new(),
         };
-        for (source, words) in [
-            (of(Follow::Default, ""), "values: /r"),
-            (of(Follow::Branch("main".to_owned()), "prod"), "values: /r main, prod"),
-            (of(Follow::Semver(">=1".to_owned()), ""), "values: /r >=1"),
-            (of(Follow::Commit("1f3c2a9d".repeat(5).parse().unwrap()), ""), "values: /r 1f3c2a9"),
+        for (follow, words) in [
+            (Follow::Default, ""),
+            (Follow::Branch("main".to_owned()), "main"),
+            (Follow::Semver(">=1".to_owned()), ">=1"),
+            (Follow::Commit("1f3c2a9d".repeat(5).parse().unwrap()), "1f3c2a9"),
         ] {
-            assert_eq!(source.describe("/r"), words);
+            assert_eq!(of(follow).follows(), words);
         }
-        assert_eq!(of(Follow::Default, "").folder(), "$values");
+        assert_eq!(of(Follow::Default).folder(), "$values");
     }
 }

@@ -82,7 +82,8 @@ async fn a_chart_there_and_values_here_are_deployed_as_either_changes() {
     assert_eq!(revision.to_string(), format!("main@sha1:{first} charts:main@sha1:{of_chart}"));
     assert_eq!(status.last_sync.unwrap().revision, revision, "the history says it");
     let address = world.forge.path("ops/charts").display().to_string();
-    assert_eq!(status.spec.sources, [format!("charts: {address} main, charts")]);
+    let shown: Vec<String> = status.spec.sources.iter().map(|source| source.describe()).collect();
+    assert_eq!(shown, [format!("charts: {address} main, charts")]);
     let answer: ManifestsAnswer = world.client().get("/v1/environments/shop/manifests").await.unwrap();
     assert!(answer.yaml.contains("one 1") && answer.revision == Some(revision), "{answer:?}");
 

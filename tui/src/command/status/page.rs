@@ -7,7 +7,7 @@ use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{
     ApplicationSourceStatus, ApplicationStatus, DefinedIn, EnvironmentStatus, Hold, Key, Object, Pending, Progress,
-    RenderedFrom, ResourceStatus,
+    RenderedFrom, ResourceStatus, SourceSummary,
 };
 
 use super::Chosen;
@@ -169,7 +169,7 @@ fn facts(
     facts.delivery(application, state, now);
     let path = if spec.path.is_empty() { String::new() } else { format!(", {}", spec.path) };
     facts.add("Manifests", Tone::Plain, format!("{}{path}", spec.repository));
-    facts.all("Sources", Tone::Plain, spec.sources.iter().cloned());
+    facts.all("Sources", Tone::Plain, spec.sources.iter().map(SourceSummary::describe));
     let rendered = environment.rendered.map(RenderedFrom::describe).unwrap_or_default();
     let tone = if environment.rendered == Some(RenderedFrom::Kept) { Tone::Warning } else { Tone::Plain };
     facts.add("Rendered", tone, rendered);
