@@ -33,6 +33,8 @@ pub enum ReconcileError {
         repository: String,
         /// Where it is deployed.
         environment: String,
+        /// The other source that it is of.
+        of: Option<EnvironmentSourceName>,
         /// The newest tag that is wanted and exists.
         left: Option<String>,
     },
@@ -160,7 +162,10 @@ impl Hint for ReconcileError {
                 }
                 hint => hint,
             },
-            Self::TagGone { environment, left: Some(left), .. } => {
+            Self::TagGone { environment, of: Some(of), left: Some(left), .. } => {
+                format!("push a newer tag, or deploy the older one: qd rollback {environment} \"COMMIT {of}:{left}\"").into()
+            }
+            Self::TagGone { environment, of: None, left: Some(left), .. } => {
                 format!("push a newer tag, or deploy the older one: qd rollback {environment} {left}").into()
             }
             Self::TagGone { left: None, .. } => "push it again, or a newer tag".into(),
@@ -181,7 +186,11 @@ impl Hint for ReconcileError {
 impl ReconcileError {
     /// The same, of another source of the files.
     pub(super) fn of_source(self, name: &EnvironmentSourceName) -> Self {
-        Self::Source { name: name.to_string(), source: Box::new(self) }
+        match self {
+            // It says already of which.
+            Self::NoSuch(_) => self,
+            other => Self::Source { name: name.to_string(), source: Box::new(other) },
+        }
     }
 
     /// Whether it may be otherwise without a new commit.

@@ -121,6 +121,7 @@ async fn chosen<E: std::fmt::Display>(
             tag: deployed.unwrap_or_default().to_owned(),
             repository: repository.address().to_owned(),
             environment: origin.environment.to_string(),
+            of: origin.source.cloned(),
             left: left.map(str::to_owned),
         }),
         Choice::None => Err(ReconcileError::NoTag { what, repository: repository.address().to_owned() }),

@@ -126,7 +126,7 @@ async fn a_rollback_and_a_diff_are_of_all_sources() {
     assert_eq!(diff("main").await.unwrap().plan.changes, []);
     for (at, words) in [
         ("main values:main", "shop/prod has no source values; it has: charts"),
-        ("main charts:gone", "source charts: source charts has no branch, tag or commit gone"),
+        ("main charts:gone", "source charts has no branch, tag or commit gone"),
         ("main charts", "\"main charts\" is not a revision: expected reference@sha1:commit"),
     ] {
         let refused = diff(at).await.unwrap_err().to_string();

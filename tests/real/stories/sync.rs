@@ -13,6 +13,7 @@ mod order;
 mod pull;
 mod refused;
 mod rollback;
+mod several;
 mod source;
 
 use anyhow::Context as _;

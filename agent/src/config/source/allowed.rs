@@ -422,6 +422,17 @@ mod tests {
                     .replace("repository = 'https://forge/ops/fleet'\n", ""),
                 refused("verify"),
             ),
+            (environment("source = [{ name = 'a', repository = 'https://forge/ops/fleet' }]\n"), Vec::new()),
+            (
+                environment("source = [{ name = 'a', repository = 'https://forge/else/fleet' }]\n"),
+                vec!["repository https://forge/else/fleet is not among the repositories of source teams".to_owned()],
+            ),
+            (
+                environment(
+                    "source = [{ name = 'a', artifact = { repository = 'oci://registry.example/charts/a', verify = ['a.pub'] } }]\n",
+                ),
+                refused("verify"),
+            ),
             (
                 environment("artifact = { repository = 'oci://registry.example/a', tag = 'b' }\n")
                     .replace("repository = 'https://forge/ops/fleet'\n", ""),
