@@ -1,5 +1,5 @@
 //! Stands in for the program `helm`: `helm template` prints the templates of a chart as they are, each below the line that
-//! names it. It fills in nothing but `@VALUE@`, with what the last of its values files says behind `value: `, and knows no
+//! names it. It fills in nothing but `@VALUE@`, with what the last of its values files says behind `value: ` or `image: `, and knows no
 //! dependencies and no schema; the real tier has the real one. How often it ran is in a file beside it.
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ template)
     value=
     while [ $# -gt 1 ]; do
         if [ "$1" = --values ] && [ "$2" != - ]; then
-            said=$(sed -n 's/^value: //p' "$2")
+            said=$(sed -n -E 's/^(value|image): //p' "$2")
             value=${said:-$value}
         fi
         shift

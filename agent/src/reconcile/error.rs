@@ -163,7 +163,8 @@ impl Hint for ReconcileError {
                 hint => hint,
             },
             Self::TagGone { environment, of: Some(of), left: Some(left), .. } => {
-                format!("push a newer tag, or deploy the older one: qd rollback {environment} \"COMMIT {of}:{left}\"").into()
+                format!("push a newer tag, or deploy the older one: qd rollback {environment} \"COMMIT {of}:{left}\"")
+                    .into()
             }
             Self::TagGone { environment, of: None, left: Some(left), .. } => {
                 format!("push a newer tag, or deploy the older one: qd rollback {environment} {left}").into()

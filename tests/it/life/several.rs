@@ -122,8 +122,8 @@ async fn a_rollback_and_a_diff_are_of_all_sources() {
     };
     let answer = diff(&format!("main charts:{first}")).await.unwrap();
     let shown = format!("main@{} charts:pin@{}", &own[..7], &first[..7]);
-    assert_eq!((answer.plan.changes.len(), answer.plan.revision.short()), (1, shown));
-    assert_eq!(diff("main").await.unwrap().plan.changes, []);
+    assert_eq!((answer.objects.len(), answer.plan.revision.short()), (1, shown));
+    assert_eq!(diff("main").await.unwrap().objects.len(), 0);
     for (at, words) in [
         ("main values:main", "shop/prod has no source values; it has: charts"),
         ("main charts:gone", "source charts has no branch, tag or commit gone"),
@@ -231,7 +231,7 @@ async fn an_image_is_written_into_the_own_values_of_a_chart_of_a_source() {
     let template =
         "apiVersion: v1\nkind: Pod\nmetadata: { name: a }\nspec: { containers: [{ name: a, image: \"@VALUE@\" }] }\n";
     charts(&world).commit("main", &[("charts/shop/templates/a.yaml", template)], "A pod");
-    values(&world, &format!("{image}:6.7.0"));
+    deploy(&world).commit("main", &[("envs/prod.yaml", &format!("image: {image}:6.7.0\n"))], "Values");
     let path = world.path("config.toml");
     let follow = format!("[[application.follow_image]]\nimage = \"{image}\"\nsemver = \"6.x\"\n");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -241,7 +241,7 @@ async fn an_image_is_written_into_the_own_values_of_a_chart_of_a_source() {
     let wanted = format!("{image}:6.8.0@{digest}");
     let is_it = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.images == [wanted.clone()];
     world.wait_for("the newest image to run", "shop", is_it).await.unwrap();
-    assert_eq!(deploy(&world).file("main", "envs/prod.yaml"), format!("value: {wanted}\n"));
+    assert_eq!(deploy(&world).file("main", "envs/prod.yaml"), format!("image: {wanted}\n"));
     assert_eq!(charts(&world).subjects("main").len(), 2, "the source is left alone");
 }
 
