@@ -9,7 +9,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::application::EnvironmentSourceName;
+name!(
+    /// The name of another source of an environment's files, by which their paths call it.
+    EnvironmentSourceName,
+    EnvironmentSourceNameError,
+    "a source of an environment"
+);
 
 /// The id of a commit in lower-case hex: 40 digits (SHA-1) or 64 (SHA-256).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

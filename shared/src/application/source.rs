@@ -1,6 +1,41 @@
-//! Other repositories and artifacts that an environment takes files of: a chart there, values here.
+//! What an environment follows of a repository, and the other repositories and artifacts that it takes files of: a chart there,
+//! values here.
 
-use super::{ArtifactSpec, EnvironmentSourceName, Follow};
+use super::{ArtifactSpec, EnvironmentSourceName};
+use crate::revision::CommitId;
+
+/// What is deployed of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// The remote's default branch.
+    #[default]
+    Default,
+    /// A branch.
+    Branch(String),
+    /// A tag. Nothing is promoted to it: a promotion is a commit on a branch.
+    Tag(String),
+    /// The newest tag that matches a pattern, in natural order. Nothing is promoted to it.
+    NewestTag(String),
+    /// The newest version in a range of those that tags name. Nothing is promoted to it.
+    Semver(String),
+    /// A commit, which never moves. Nothing is promoted to it.
+    Commit(CommitId),
+}
+
+impl Follow {
+    /// Whether promotions can be commits on what is followed.
+    pub fn is_branch(&self) -> bool {
+        matches!(self, Self::Default | Self::Branch(_))
+    }
+
+    /// The branch that promotions go to, where one is named.
+    pub fn branch(&self) -> Option<&str> {
+        match self {
+            Self::Branch(branch) => Some(branch),
+            Self::Default | Self::Tag(_) | Self::NewestTag(_) | Self::Semver(_) | Self::Commit(_) => None,
+        }
+    }
+}
 
 /// What one source adds to the files of an environment: its files are seen as the folder `$name` beside those of the environment's
 /// own repository.
