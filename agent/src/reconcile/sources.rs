@@ -67,13 +67,8 @@ pub(super) async fn trees(environment: &Environment, revision: &Revision) -> Res
     let folders: Vec<String> = trees.iter().map(|tree| tree.folder.clone()).collect();
     let commit = revision.commit.clone();
     let hidden = environment.repository.work(move |mirror| {
-        let is_there = |folder: &String| {
-            let folder = mirror.tree_of(&commit, folder)?.is_some() || mirror.entry(&commit, folder)?.is_some();
-            Ok(folder)
-        };
-        let mut hidden = folders.into_iter();
-        while let Some(folder) = hidden.next() {
-            if is_there(&folder)? {
+        for folder in folders {
+            if mirror.tree_of(&commit, &folder)?.is_some() || mirror.entry(&commit, &folder)?.is_some() {
                 return Ok(Some(folder));
             }
         }
