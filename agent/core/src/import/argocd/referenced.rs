@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::super::draft::{Environment, Source, label};
 use super::super::fields::Fields;
-use super::source::follow;
 use super::text;
 
 /// The source that the environment itself is of.
@@ -14,6 +13,9 @@ pub(super) struct Own {
     /// What of it is deployed.
     pub(super) revision: Option<String>,
 }
+
+/// Reads what is followed of a source into an environment; whether it can be.
+pub(super) type Follow = fn(&mut Fields<'_>, &str, Option<&str>, &mut Environment) -> bool;
 
 /// A values file `$NAME/PATH` as we name it. What it is of becomes a source of the environment where it is not its own repository.
 ///
@@ -25,6 +27,7 @@ pub(super) fn values_file(
     own: &Own,
     sources: &[Value],
     environment: &mut Environment,
+    follow: Follow,
 ) -> Result<String, String> {
     let rest = written.strip_prefix('$').unwrap_or(written);
     let (of, path) = rest.split_once('/').unwrap_or((rest, ""));

@@ -155,12 +155,7 @@ fn of_registry(
 }
 
 /// What is followed: a branch, a tag, a range of versions or a commit. Whether it can be.
-pub(super) fn follow(
-    fields: &mut Fields<'_>,
-    field: &str,
-    revision: Option<&str>,
-    environment: &mut Environment,
-) -> bool {
+fn follow(fields: &mut Fields<'_>, field: &str, revision: Option<&str>, environment: &mut Environment) -> bool {
     let Some(revision) = revision.filter(|revision| *revision != "HEAD") else { return true };
     let is_commit = revision.len() >= 7 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
     if revision.parse::<CommitId>().is_ok() {
@@ -260,7 +255,7 @@ fn values_file(
         return Err(format!("{written}: values files are not downloaded: put it into the repository"));
     }
     if written.starts_with('$') {
-        return referenced::values_file(fields, written, own, sources, environment);
+        return referenced::values_file(fields, written, own, sources, environment, follow);
     }
     if environment.helm.chart.is_some() {
         return Err(format!("{written} is inside the chart: only values.yaml of a chart is read"));
