@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use quarterdeck_shared::application::source_of;
+use quarterdeck_shared::application::{EnvironmentSourceName, source_of};
 use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::revision::{Parts, Revision, RevisionError};
+use quarterdeck_shared::revision::{Parts, Revision, RevisionError, SourceRevision};
 use quarterdeck_shared::snapshot::{EnvironmentStatus, RenderedFrom};
 
 use super::reuse::{self, Made};
@@ -41,8 +41,34 @@ async fn revision(
         None => chart::in_force(environment, status)?,
     };
     let pinned = status.pin.as_ref().map(|pin| &pin.revision);
-    let sources = sources::named(environment, &sources, pinned, status.revision.as_ref()).await?;
+    let sources = sources_named(environment, &sources, pinned, status.revision.as_ref()).await?;
     Ok(in_git.with_chart(chart).with_sources(sources))
+}
+
+/// What each other source is at where a person names some, in the words for a commit of it; the others are at what they are in
+/// `before`, else at what they follow.
+pub(super) async fn sources_named(
+    environment: &Environment,
+    asked: &[(EnvironmentSourceName, &str)],
+    before: Option<&Revision>,
+    deployed: Option<&Revision>,
+) -> Result<Vec<SourceRevision>, ReconcileError> {
+    let is_known = |name: &EnvironmentSourceName| environment.sources.iter().any(|source| source.spec.name == *name);
+    if let Some((name, _)) = asked.iter().find(|(name, _)| !is_known(name)) {
+        let known: Vec<&str> = environment.sources.iter().map(|source| source.spec.name.as_str()).collect();
+        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(ReconcileError::NoSuch(format!("{} has no source {name}; it has: {has}", environment.id)));
+    }
+    let mut all = Vec::with_capacity(environment.sources.len());
+    for source in &environment.sources {
+        let name = &source.spec.name;
+        let at = match asked.iter().find(|(asked, _)| asked == name) {
+            Some((_, text)) => revision_in_git(sources::of(environment, source), text).await,
+            None => sources::one(environment, source, before, deployed).await,
+        };
+        all.push(SourceRevision { name: name.clone(), at: at.map_err(|error| error.of_source(name))? });
+    }
+    Ok(all)
 }
 
 /// What a person names, in the parts of a revision.
@@ -65,7 +91,7 @@ async fn sync_of(
 }
 
 /// The same of one repository alone.
-pub(super) async fn revision_in_git(origin: Origin<'_>, text: &str) -> Result<Revision, ReconcileError> {
+async fn revision_in_git(origin: Origin<'_>, text: &str) -> Result<Revision, ReconcileError> {
     if let Some(number) = text.strip_prefix("merge-request-").and_then(|number| number.parse().ok()) {
         return merge_request(origin, text, number).await;
     }

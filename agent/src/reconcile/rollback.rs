@@ -13,7 +13,7 @@ use quarterdeck_shared::status::Phase;
 
 use super::ReconcileError;
 use super::target::Origin;
-use super::{chart, queries, sources};
+use super::{chart, queries};
 use crate::context::{Context, Environment};
 use crate::history::foreign;
 use quarterdeck_git::CommitId;
@@ -50,7 +50,7 @@ pub async fn target(
                 // The commit says nothing of the chart and of other sources: they stay as they are.
                 let now = status.revision.as_ref();
                 let chart = chart.or_else(|| now.and_then(|revision| revision.chart.as_deref().cloned()));
-                let sources = sources::named(environment, &sources, now, now).await?;
+                let sources = queries::sources_named(environment, &sources, now, now).await?;
                 let own = Revision::new(Revision::PIN, commit);
                 let revision = super::target::of_artifact(&environment.repository, own).with_sources(sources);
                 revision.with_chart(chart.or(chart::newest(environment)?))

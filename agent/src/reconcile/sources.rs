@@ -1,11 +1,10 @@
 //! The other sources of an environment's files: what each is at, and its files beside those of the environment's own repository.
 
-use quarterdeck_shared::application::EnvironmentSourceName;
 use quarterdeck_shared::revision::{Revision, SourceRevision};
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 
+use super::ReconcileError;
 use super::target::{self, Origin};
-use super::{ReconcileError, queries};
 use crate::context::{Environment, Source};
 use crate::source_tree::SourceTree;
 
@@ -24,30 +23,6 @@ pub(super) async fn newest(
     status: &EnvironmentStatus,
 ) -> Result<Vec<SourceRevision>, ReconcileError> {
     at(environment, None, status.revision.as_ref()).await
-}
-
-/// What each source is at where a person names some, in the words for a commit of it; the others are at what they are in `before`,
-/// else at what they follow.
-pub(super) async fn named(
-    environment: &Environment,
-    asked: &[(EnvironmentSourceName, &str)],
-    before: Option<&Revision>,
-    deployed: Option<&Revision>,
-) -> Result<Vec<SourceRevision>, ReconcileError> {
-    let is_known = |name: &EnvironmentSourceName| environment.sources.iter().any(|source| source.spec.name == *name);
-    if let Some((name, _)) = asked.iter().find(|(name, _)| !is_known(name)) {
-        return Err(ReconcileError::NoSuch(unknown(environment, name)));
-    }
-    let mut all = Vec::with_capacity(environment.sources.len());
-    for source in &environment.sources {
-        let name = &source.spec.name;
-        let at = match asked.iter().find(|(asked, _)| asked == name) {
-            Some((_, text)) => queries::revision_in_git(of(environment, source), text).await,
-            None => one(environment, source, before, deployed).await,
-        };
-        all.push(SourceRevision { name: name.clone(), at: at.map_err(|error| error.of_source(name))? });
-    }
-    Ok(all)
 }
 
 /// The files of each source at a revision.
@@ -139,7 +114,8 @@ async fn at(
     Ok(all)
 }
 
-async fn one(
+/// What one is at: what it is in `pin`, else what it follows.
+pub(super) async fn one(
     environment: &Environment,
     source: &Source,
     pin: Option<&Revision>,
@@ -149,12 +125,4 @@ async fn one(
     let of = |revision: Option<&Revision>| revision.and_then(|revision| revision.source(name)).cloned();
     let asked = target::asked(origin, of(pin).as_ref(), of(deployed).as_ref()).await?;
     target::revision(origin, asked).await
-}
-
-fn unknown(environment: &Environment, name: &EnvironmentSourceName) -> String {
-    let known: Vec<&str> = environment.sources.iter().map(|source| source.spec.name.as_str()).collect();
-    match known.is_empty() {
-        true => format!("{} has no source {name}: it has a repository alone", environment.id),
-        false => format!("{} has no source {name}; it has: {}", environment.id, known.join(", ")),
-    }
 }

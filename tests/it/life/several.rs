@@ -158,22 +158,24 @@ async fn a_source_that_cannot_be_read_is_told_by_its_name_and_what_runs_goes_on(
     let (there, away) = (world.forge.path("ops/charts"), world.path("charts.away"));
     std::fs::rename(&there, &away).unwrap();
     world.start_agent().await.unwrap();
-    let unseen = format!("source charts (repository {}) cannot be read: ", there.display());
-    let status = told(&world, &unseen).await;
-    assert!(status.revision.is_none() && status.unseen.iter().all(|one| one.of == Cover::Source), "{status:?}");
+    let words = format!("source charts (repository {}) cannot be read: ", there.display());
+    let is_told = |app: &EnvironmentStatus| {
+        app.unseen.iter().any(|one| one.of == Cover::Source && one.describe().starts_with(&words))
+    };
+    let status = world.wait_for("the source to be told", "shop", is_told).await.unwrap();
+    assert_eq!((status.revision, status.unseen.len()), (None, 1), "the own repository is read");
     std::fs::rename(&away, &there).unwrap();
     ask(&world, "refresh", json!({})).await;
     runs(&world, &both(&own, &of_chart), "one 1").await;
 
     std::fs::rename(&there, &away).unwrap();
-    told(&world, &unseen).await;
+    world.wait_for("the source to be told again", "shop", is_told).await.unwrap();
     let second = values(&world, "two");
     let status = runs(&world, &both(&second, &of_chart), "two 1").await;
     assert!(status.unseen.iter().any(|one| one.of == Cover::Source), "{:?}", status.unseen);
     std::fs::rename(&away, &there).unwrap();
     ask(&world, "refresh", json!({})).await;
-    let is_seen = |app: &EnvironmentStatus| app.unseen.is_empty() && app.message.is_empty();
-    world.wait_for("the source to be seen", "shop", is_seen).await.unwrap();
+    world.wait_for("the source to be seen", "shop", |app| app.unseen.is_empty()).await.unwrap();
 }
 
 #[tokio::test]
