@@ -13,7 +13,6 @@ mod order;
 mod pull;
 mod refused;
 mod rollback;
-mod several;
 mod source;
 
 use anyhow::Context as _;
