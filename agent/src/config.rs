@@ -9,6 +9,7 @@ mod artifact;
 pub mod check;
 mod daemon;
 mod engine;
+mod environment_source;
 pub mod files;
 pub mod finding;
 mod follow;

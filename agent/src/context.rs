@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::application::{Application, Codebase, Destination};
-pub use self::environment::{Drift, Environment};
+pub use self::environment::{Drift, Environment, Source};
 use crate::access::Access;
 use crate::charts::Charts;
 use crate::clusters::Clusters;

@@ -40,7 +40,7 @@
 //! - [`artifacts`]: artifacts of registries with manifests, which become commits.
 //! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`sops`]: the keys and the program
 //!   that decrypt its files. [`signing`]: those that sign images.
-//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`]. [`renders`]: what they made before,
+//! - [`renderers`]: the programs that build kustomizations and charts, from a [`commit_tree`] and [`source_tree`]s beside it. [`renders`]: what they made before,
 //!   sealed on the disk. [`sops`]: the keys and the program that decrypt its files. [`signing`]: those that sign images.
 //! - [`sources`], [`removals`]: applications that git defines, and what is deleted of those that leave it.
 //! - [`journal`], [`history`]: the one writer, and what it keeps.
@@ -94,6 +94,7 @@ pub mod renderers;
 pub mod renders;
 pub mod signing;
 pub mod sops;
+pub mod source_tree;
 
 pub mod wanted;
 

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::ArtifactSpec;
+use quarterdeck_shared::application::{ArtifactSpec, EnvironmentSpec};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::{Object, RepositoryStatus};
 use sha2::{Digest as _, Sha256};
@@ -275,7 +275,11 @@ impl Repositories {
         let read = |address: &String| RepositoryUrl::parse(address, base).ok();
         let built = code.filter(|code| code.merge_requests).filter_map(|code| read(&code.repository));
         let manifests = config.applications.iter().flat_map(|one| &one.environments);
-        let planned = manifests.filter_map(|environment| read(&environment.repository));
+        let of = |environment: &'_ EnvironmentSpec| {
+            let sources = environment.sources.iter().map(|source| source.repository.clone());
+            sources.chain([environment.repository.clone()]).collect::<Vec<_>>()
+        };
+        let planned = manifests.flat_map(of).filter_map(|address| read(&address));
         let planned = planned.filter(|url| config.forge.iter().any(|forge| forge.plan && forge.has(url)));
         *self.merge_requests.lock().unwrap_or_else(PoisonError::into_inner) =
             built.chain(planned).map(|url| url.key().to_owned()).collect();

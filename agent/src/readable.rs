@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
+use futures::future::select_all;
 use quarterdeck_shared::snapshot::{Cover, Unseen};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::charts::source::ChartState;
-use crate::context::{Application, Context, Environment};
+use crate::context::{Application, Context, Environment, Source};
 use crate::journal::fact::{ApplicationPatch, Fact, Patch};
-use crate::poll::Repository;
+use crate::poll::{Repository, Trouble};
 
 /// Tells it of the code repository until the application ends. At the begin too: an earlier configuration may have left
 /// another answer.
@@ -44,6 +45,34 @@ pub async fn of_manifests(context: Arc<Context>, environment: Arc<Environment>) 
         context.journal.publish(vec![Fact::patch(id, Patch::Unseen { of: other, unseen: Vec::new() })]).await;
     }
     publish_unseen(&context, (repository, of, &what), known, fact, &environment.stop).await;
+}
+
+/// Tells it of its other sources until the environment ends. Where it has none what an earlier configuration left is taken back.
+pub async fn of_sources(context: Arc<Context>, environment: Arc<Environment>) {
+    let id = &environment.id;
+    let mut troubles: Vec<_> = environment.sources.iter().map(|source| source.repository.trouble()).collect();
+    loop {
+        let unseen: Vec<Unseen> = environment.sources.iter().zip(&mut troubles).filter_map(of_source).collect();
+        let known = context.journal.snapshot().environment(id).map(|status| status.unseen).unwrap_or_default();
+        if !known.into_iter().filter(|unseen| unseen.of == Cover::Source).eq(unseen.iter().cloned()) {
+            context.journal.publish(vec![Fact::patch(id, Patch::Unseen { of: Cover::Source, unseen })]).await;
+        }
+        if troubles.is_empty() {
+            return;
+        }
+        tokio::select! {
+            // The sender of a repository lives as long as its environment holds it.
+            _ = select_all(troubles.iter_mut().map(|trouble| Box::pin(trouble.changed()))) => {}
+            () = environment.stop.cancelled() => return,
+        }
+    }
+}
+
+fn of_source((source, trouble): (&Source, &mut watch::Receiver<Option<Trouble>>)) -> Option<Unseen> {
+    let Trouble { reason, last_seen, .. } = trouble.borrow_and_update().clone()?;
+    let kind = if source.repository.artifact().is_some() { "artifact" } else { "repository" };
+    let what = format!("source {} ({kind} {})", source.spec.name, source.repository.address());
+    Some(Unseen { of: Cover::Source, what, reason, last_seen })
 }
 
 /// Tells it of the registry or chart repository of its chart until the environment ends.

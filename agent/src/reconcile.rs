@@ -34,6 +34,7 @@ mod records;
 mod render_commit;
 mod reuse;
 mod selected;
+pub mod sources;
 mod stop;
 mod target;
 mod variables;
@@ -56,9 +57,11 @@ use self::fights::Fights;
 use self::progress::with_progress;
 use self::pull_secrets::Kept;
 use self::reuse::{Asking, Made};
+use self::target::Origin;
 use crate::context::{Context, Environment};
 use crate::history::Intent;
 use crate::journal::fact::{Fact, Patch};
+use crate::poll::Repository;
 use crate::wanted::Inputs;
 use crate::worker::{Reconciler, Requeue};
 use quarterdeck_core::hooks::Wanted;
@@ -201,6 +204,8 @@ async fn reconcile(
     let revision = match resolve(context, environment, &status).await {
         // The repository was not asked yet, and no earlier life of the agent mirrored it: its first news wake us.
         Err(_) if environment.repository.refs().borrow().is_none() => return Ok(Requeue::Idle),
+        // The same of another source.
+        Err(ReconcileError::Source { .. }) if !sources::were_asked(environment) => return Ok(Requeue::Idle),
         // The same of its chart.
         Err(ReconcileError::ChartAwaited { .. }) => return Ok(Requeue::Idle),
         resolved => resolved?,
@@ -246,9 +251,9 @@ async fn reconcile(
     if status.rendered != Some(from) {
         journal.publish(vec![Fact::patch(name, Patch::Rendered(from))]).await;
     }
-    let inputs = render_commit::inputs(&environment.repository, &revision, &rendered.inputs).await;
+    let inputs = render_commit::inputs(environment, &revision, &rendered.inputs).await;
     let inputs = Inputs { variables: digest, ..inputs };
-    let inputs = neighbours::publish(context, environment, &revision.commit, inputs, &rendered.manifests);
+    let inputs = neighbours::publish(context, environment, &revision, inputs, &rendered.manifests);
 
     let memory = &mut state.memory;
     let is_new = status.revision.as_ref() != Some(&revision);
@@ -355,7 +360,7 @@ async fn resolve(
     environment: &Environment,
     status: &EnvironmentStatus,
 ) -> Result<Revision, ReconcileError> {
-    let in_git = match (resolve_in_git(environment, status).await, &status.pin) {
+    let in_git = match (resolve_files(environment, status).await, &status.pin) {
         // The mirror is gone and the forge is unreachable: what was kept of the pinned commit needs neither.
         (Err(_), Some(pin)) if context.renders.has_sync(&environment.id, &pin.revision) => pin.revision.clone(),
         (resolved, _) => resolved?,
@@ -363,18 +368,35 @@ async fn resolve(
     Ok(in_git.with_chart(chart::in_force(environment, status)?))
 }
 
+/// The same of the environment's own repository and its other sources.
+async fn resolve_files(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
+    let own = resolve_in_git(environment, status).await?;
+    Ok(own.with_sources(sources::in_force(environment, status).await?))
+}
+
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
 async fn resolve_in_git(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
     let asked = target::in_force(environment, status).await?;
-    target::revision(environment, asked).await
+    target::revision(Origin::own(environment), asked).await
 }
 
-/// Whether a branch or tag left the history that it was at. Where that cannot be said nothing is told.
+/// Whether a branch or tag left the history that it was at, be it of another source. Where that cannot be said nothing is told.
 async fn is_rewritten(environment: &Environment, before: Option<&Revision>, now: &Revision) -> bool {
+    for source in &environment.sources {
+        let of = |revision: &Revision| revision.source(&source.spec.name).cloned();
+        let (before, Some(now)) = (before.and_then(of), of(now)) else { continue };
+        if is_rewritten_in(&source.repository, before.as_ref(), &now).await {
+            return true;
+        }
+    }
+    is_rewritten_in(&environment.repository, before, now).await
+}
+
+async fn is_rewritten_in(repository: &Repository, before: Option<&Revision>, now: &Revision) -> bool {
     let is_moving = !matches!(&*now.reference, Revision::PIN | Revision::COMMIT) && now.artifact.is_none();
     let Some(before) = before.filter(|before| is_moving && before.reference == now.reference) else { return false };
     let (before, now) = (before.commit.clone(), now.commit.clone());
-    matches!(environment.repository.work(move |mirror| mirror.contains(&now, &before)).await, Ok(Some(false)))
+    matches!(repository.work(move |mirror| mirror.contains(&now, &before)).await, Ok(Some(false)))
 }
 
 async fn is_synced(state: &Remembered, environment: &Environment, revision: &Revision) -> bool {
@@ -382,8 +404,7 @@ async fn is_synced(state: &Remembered, environment: &Environment, revision: &Rev
     if !variables::are_same(environment, synced.inputs.variables).await {
         return false;
     }
-    synced.revision.is_same_content(revision)
-        || render_commit::are_same_in(&synced.inputs, &environment.repository, revision).await
+    synced.revision.is_same_content(revision) || render_commit::are_same_in(&synced.inputs, environment, revision).await
 }
 
 async fn render(context: &Context, environment: &Environment, revision: &Revision) -> Result<Rendered, ReconcileError> {
@@ -406,7 +427,8 @@ async fn render_by(
     tracing::debug!(revision = %revision.short(), "rendering");
     let variables = variables::read(environment).await?;
     let digest = variables.as_ref().map(Variables::digest);
-    let asking = Arc::new(Asking::new(context, environment, revision, kinds, digest));
+    let sources = sources::trees(environment, revision).await?;
+    let asking = Arc::new(Asking::new(context, environment, (revision, sources), kinds, digest));
     let made = match chart::files(environment, revision).await {
         Ok(chart) => {
             let (asking, commit) = (asking.clone(), &revision.commit);

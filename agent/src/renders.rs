@@ -152,7 +152,12 @@ impl Renders {
         let chart = revision.chart.as_ref().map(ToString::to_string).unwrap_or_default();
         let environment = environment.to_string();
         let of = seal.digest(&["environment", &environment]);
-        Some(format!("{of}-{}-", seal.digest(&["revision", revision.commit.as_str(), &chart])))
+        let sources = revision.sources.iter().map(|source| format!("{}:{}", source.name, source.at.commit));
+        let sources = sources.collect::<Vec<_>>().join(" ");
+        let mut material = vec!["revision", revision.commit.as_str(), &chart];
+        // Of one repository alone it is as it was before there could be others.
+        material.extend(Some(sources.as_str()).filter(|sources| !sources.is_empty()));
+        Some(format!("{of}-{}-", seal.digest(&material)))
     }
 
     fn opened<'a>(&'a self, folder: &'a Folder, prefix: String) -> impl Iterator<Item = (String, Vec<u8>)> + 'a {

@@ -9,7 +9,7 @@ mod removals;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use quarterdeck_shared::application::{ApplicationName, ChartSpec, EnvironmentSpec};
+use quarterdeck_shared::application::{ApplicationName, ArtifactSpec, ChartSpec, EnvironmentSource, EnvironmentSpec};
 use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::Key;
 use tokio::sync::Mutex;
@@ -21,7 +21,7 @@ use crate::charts::ChartProblem;
 use crate::charts::source::ChartSource;
 use crate::config::Config;
 use crate::config::source::ApplicationSource;
-use crate::context::{Application, Context, Environment};
+use crate::context::{Application, Context, Source};
 use crate::journal::NotKept;
 use crate::journal::fact::Fact;
 use crate::poll::Repository;
@@ -82,10 +82,22 @@ impl Change<'_> {
 
     /// Where the manifests of an environment are: a repository, or what an artifact became.
     fn manifests(&self, spec: &EnvironmentSpec) -> Result<Arc<Repository>, ArtifactError> {
+        self.files(&spec.repository, spec.artifact.as_ref())
+    }
+
+    /// Where the files of its other sources are.
+    fn sources(&self, spec: &EnvironmentSpec) -> Result<Vec<Source>, ArtifactError> {
+        let source = |spec: &EnvironmentSource| {
+            Ok(Source { spec: spec.clone(), repository: self.files(&spec.repository, spec.artifact.as_ref())? })
+        };
+        spec.sources.iter().map(source).collect()
+    }
+
+    fn files(&self, address: &str, artifact: Option<&ArtifactSpec>) -> Result<Arc<Repository>, ArtifactError> {
         let Context { repositories, data_dir, journal, images, .. } = &**self.context;
-        match &spec.artifact {
+        match artifact {
             Some(artifact) => repositories.get_artifact(artifact, self.config, data_dir, images, journal),
-            None => Ok(self.repository(&spec.repository)?),
+            None => Ok(self.repository(address)?),
         }
     }
 
@@ -135,8 +147,8 @@ fn used(context: &Context) -> Vec<Arc<Repository>> {
         let promoted_to = application.destinations.iter().map(|destination| destination.repository.clone());
         application.code.iter().map(|code| code.repository.clone()).chain(promoted_to).collect::<Vec<_>>()
     };
-    let of_environment = |environment: &Arc<Environment>| environment.repository.clone();
-    applications.values().flat_map(of_application).chain(environments.values().map(of_environment)).collect()
+    let of_environments = environments.values().flat_map(|environment| environment.repositories()).cloned();
+    applications.values().flat_map(of_application).chain(of_environments).collect()
 }
 
 fn charts_used(context: &Context) -> Vec<Arc<ChartSource>> {

@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::revision::ChartRelease;
+use quarterdeck_shared::revision::{ChartRelease, Revision};
 
 use quarterdeck_core::sync::confidential::Confidential;
 use quarterdeck_core::sync::digest::ContentDigest;
-use quarterdeck_git::CommitId;
 
-/// The files and folders that a render depended on, with their ids in a commit.
+/// The files and folders that a render depended on, with their ids in the commits of a revision.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
-    /// Those of the commit.
+    /// Those of its own repository, and those of sources below their folders.
     pub(crate) files: Vec<(String, Option<String>)>,
     /// The chart, where it comes from elsewhere.
     pub(crate) chart: Option<Box<ChartRelease>>,
@@ -40,9 +39,9 @@ struct Entry {
 pub(crate) struct Rendered {
     /// How it was configured then.
     pub(crate) spec: EnvironmentSpec,
-    /// The commit.
-    pub(crate) commit: CommitId,
-    /// The files and folders of it.
+    /// What is rendered: the commit of its own repository, the chart, and those of its other sources.
+    pub(crate) at: Revision,
+    /// The files and folders of all of them.
     pub(crate) inputs: Arc<Inputs>,
     /// The objects.
     pub(crate) objects: Arc<HashSet<ResourceRef>>,
@@ -64,9 +63,9 @@ impl Wanted {
     }
 
     /// A later commit changed nothing of what an environment is rendered from.
-    pub(crate) fn unchanged(&self, name: &EnvironmentId, commit: CommitId) {
+    pub(crate) fn unchanged(&self, name: &EnvironmentId, at: Revision) {
         if let Some(rendered) = self.lock().get_mut(name).and_then(|entry| entry.rendered.as_mut()) {
-            rendered.commit = commit;
+            rendered.at = at;
         }
     }
 
@@ -136,7 +135,7 @@ mod tests {
     fn rendered(objects: &[&str]) -> Rendered {
         Rendered {
             spec: EnvironmentSpec::new("prod".parse().unwrap(), "/r".to_owned(), "prod".to_owned()),
-            commit: "a".repeat(40).parse().unwrap(),
+            at: Revision::new("main", "a".repeat(40).parse().unwrap()),
             inputs: Arc::default(),
             objects: Arc::new(objects.iter().map(|name| claim(name)).collect()),
             confidential: None,

@@ -7,6 +7,7 @@ mod follow;
 mod kustomize;
 mod scan;
 mod sign;
+mod source;
 mod test;
 mod value;
 
@@ -18,76 +19,17 @@ use serde::{Deserialize, Serialize};
 pub use self::artifact::{ArtifactFollow, ArtifactSpec};
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers, Ssh, SshKey};
 pub use self::environment::{
-    ChartSpec, EnvironmentSpec, FilesSpec, Follow, HelmSpec, JsonnetSpec, PromoteBy, PromotePolicy, PullLogin,
-    PullSecretSpec, RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
+    ChartSpec, EnvironmentSpec, FilesSpec, HelmSpec, JsonnetSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec,
+    RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::kustomize::{KustomizeSpec, PostRender, RemoteFile};
 pub use self::scan::{ScanException, ScanSpec, Scanner, Severity};
 pub use self::sign::{KeylessSpec, RequiredSigner, SbomFormat, SignBy, SignSpec, SignerIdentity};
+pub use self::source::{EnvironmentSource, Follow, folder_of, source_of};
 pub use self::test::{ContainerLimits, ServiceSpec, TestCommand, TestRun, TestSpec};
 pub use self::value::ValueFrom;
-
-/// Text that names a thing of ours: a DNS label (RFC 1123), since it becomes a label value and part of object names.
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $error:ident, $what:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
-
-        impl $name {
-            /// The name as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        #[doc = concat!("A text that cannot name ", $what, ".")]
-        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-        #[error(
-            "{0:?} cannot name {what}: use 1 to 53 of a-z, 0-9 and '-', beginning and ending with a letter or digit",
-            what = $what
-        )]
-        pub struct $error(String);
-
-        impl FromStr for $name {
-            type Err = $error;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                if is_label(text) { Ok(Self(text.into())) } else { Err($error(text.to_owned())) }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = $error;
-
-            fn try_from(text: String) -> Result<Self, Self::Error> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0.into()
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-    };
-}
-
-/// 53, not 63: so that what is made of it stays a label.
-fn is_label(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let outer = |b: Option<&u8>| b.is_some_and(|b| *b != b'-');
-    let bytes = text.as_bytes();
-    bytes.len() <= 53 && bytes.iter().all(|b| inner(*b)) && outer(bytes.first()) && outer(bytes.last())
-}
+pub use crate::revision::{EnvironmentSourceName, EnvironmentSourceNameError};
 
 name!(
     /// The name of an application.

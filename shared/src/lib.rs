@@ -9,6 +9,7 @@
 //! | Code, Image | the repository whose commits are built; one built image of it | [`application::DeliverySpec`] |
 //! | Environment | one place where it runs: its manifests, cluster, namespace, policies; addressed `APP/ENV` | [`application::EnvironmentId`] |
 //! | Revision | a commit that a branch, tag or pin resolved to: `main@sha1:1f3c…` | [`revision`] |
+//! | Source | another repository or artifact whose files an environment takes, seen as the folder `$NAME` | [`application::EnvironmentSource`] |
 //! | Artifact | all images of one commit, each by image id and, once pushed, by registry digest | [`artifact`] |
 //! | Id | names one run, sync or event of one history: `k7x2m-12`, and `12` where the history is known | [`id`] |
 //! | Run, Stage | the delivery of one application for one trigger; one step of it | [`snapshot::RunStatus`], [`status::Stage`] |
@@ -26,6 +27,9 @@
 //! changes after it as put, del and bookmark records, the latest value of a key winning; 410 says "list again". Commands
 //! are `POST`s that answer at once: the work shows in the state. Logs, diffs, manifests and build output are fetched on
 //! demand, each on its own connection.
+
+#[macro_use]
+mod label;
 
 pub mod application;
 pub mod artifact;

@@ -20,7 +20,7 @@ pub use self::application::ApplicationStatus;
 pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
 pub use self::environment::{
     Awaited, AwaitedHook, ChartTests, Cover, Deletion, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin,
-    Progress, RenderedFrom, SpecSummary, Unseen,
+    Progress, RenderedFrom, SourceSummary, SpecSummary, Unseen,
 };
 pub use self::followed::{FollowState, FollowedImage, FollowedIn};
 pub use self::live::{ContainerStatus, PodStatus, ResourceStatus};

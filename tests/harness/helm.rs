@@ -1,6 +1,6 @@
 //! Stands in for the program `helm`: `helm template` prints the templates of a chart as they are, each below the line that
-//! names it. It fills nothing in, and knows no values, no dependencies and no schema; the real tier has the real one. How often
-//! it ran is in a file beside it.
+//! names it. It fills in nothing but `@VALUE@`, with what the last of its values files says behind `value: ` or `image: `, and knows no
+//! dependencies and no schema; the real tier has the real one. How often it ran is in a file beside it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,19 @@ case "$1" in
 version) echo "v3.18.0+standin" ;;
 template)
     echo "$2" >>"${0%/*}/calls"
-    name=$(sed -n 's/^name: //p' "$3/Chart.yaml")
-    for file in "$3"/templates/*.yaml; do
+    chart=$3
+    name=$(sed -n 's/^name: //p' "$chart/Chart.yaml")
+    value=
+    while [ $# -gt 1 ]; do
+        if [ "$1" = --values ] && [ "$2" != - ]; then
+            said=$(sed -n -E 's/^(value|image): //p' "$2")
+            value=${said:-$value}
+        fi
+        shift
+    done
+    for file in "$chart"/templates/*.yaml; do
         printf -- '---\n# Source: %s/templates/%s\n' "$name" "${file##*/}"
-        cat "$file"
+        sed "s|@VALUE@|$value|" "$file"
         echo
     done
     ;;

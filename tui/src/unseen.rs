@@ -14,7 +14,7 @@ pub fn over<'a>(unseen: &'a [Unseen], kind: &str, namespace: Option<&str>) -> Op
     unseen.iter().find(|unseen| match unseen.of {
         Cover::Cluster => true,
         Cover::Watch => is_watch_of(&unseen.what, kind, namespace),
-        Cover::Repository | Cover::Artifact | Cover::Chart | Cover::PullSecret => false,
+        Cover::Repository | Cover::Artifact | Cover::Source | Cover::Chart | Cover::PullSecret => false,
     })
 }
 

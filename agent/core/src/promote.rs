@@ -39,7 +39,7 @@ use crate::render::programs::Programs;
 use crate::render::release::Release;
 use crate::render::selection::Selection;
 use crate::render::{self, RenderError, Renderer};
-use crate::tree::{Tree, TreeFailure, is_lfs_pointer};
+use crate::tree::{Tree, TreeFailure, is_lfs_pointer, sourced};
 use crate::yaml::YamlError;
 
 /// A manifest larger than this is not promoted into: 4 MiB is several times the largest file with all CRDs of an
@@ -87,6 +87,8 @@ pub struct Manifests<'a> {
     pub tree: &'a dyn Tree,
     /// The folder, from the root of the repository.
     pub path: &'a str,
+    /// The folders of the tree that are other sources' files: they are read, and never changed.
+    pub sources: &'a [String],
     /// How they are rendered.
     pub render: RenderKind,
     /// Which files are rendered, where they are rendered plainly.
@@ -97,9 +99,22 @@ pub struct Manifests<'a> {
     pub programs: &'a dyn Programs,
 }
 
+impl Manifests<'_> {
+    /// Whether a path is of another source.
+    fn is_of_source(&self, path: &str) -> bool {
+        self.sources.iter().any(|folder| sourced::inner(path, folder).is_some())
+    }
+}
+
 /// Why an artifact cannot be written into the manifests.
 #[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
+    /// What names the image is not in the environment's own repository.
+    #[error("{path} is of another source, and a promotion changes the environment's own repository only")]
+    OfSource {
+        /// The file.
+        path: String,
+    },
     /// The image is nowhere.
     #[error("no manifest below `{path}` names the image {image} ({files} files were read)")]
     Nowhere {
@@ -249,6 +264,9 @@ impl Hint for PromoteError {
             Self::Nowhere { image, .. } => {
                 format!("write `image: {image}` where it belongs, or set `promote.by = \"none\"`").into()
             }
+            Self::OfSource { .. } => {
+                "make its repository the repository of the environment, and the other one a source".into()
+            }
             Self::Jsonnet { .. } => "set `promote.by = \"none\"`, and change the image there".into(),
             Self::NowhereInKustomization { image, .. } => {
                 format!("write `image: {image}` in one of its resources, or set `promote.by = \"none\"`").into()
@@ -319,6 +337,9 @@ pub fn promote_all(
         Renderer::Plain => into_files(manifests, &folder, &images)?,
     };
     let Edits { changed, absent, nowhere } = edits;
+    if let Some(path) = changed.keys().find(|path| manifests.is_of_source(path)) {
+        return Err(PromoteError::OfSource { path: path.clone() });
+    }
     match nowhere.filter(|_| absent.len() == images.len()) {
         Some(error) => Err(error),
         None => Ok((changed.into_iter().map(|(path, content)| FileEdit { path, content }).collect(), absent)),

@@ -4,12 +4,14 @@
 //! - [`links`]: where a path leads when the symbolic links on the way are followed.
 //! - [`subtree`]: a folder as a tree of its own.
 //! - [`layered`]: a tree with another one below one of its folders.
+//! - [`sourced`]: a tree with several others beside it.
 //! - [`memory`]: a tree in memory: the files of an archive, and those of tests.
 
 pub mod beside;
 pub mod layered;
 pub mod links;
 pub(crate) mod paths;
+pub mod sourced;
 pub mod subtree;
 
 pub mod memory;

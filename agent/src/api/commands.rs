@@ -91,7 +91,7 @@ pub(super) async fn refresh(State(context): State<Shared>, Named(application): N
     sources::wake(&context, &application.spec.name);
     let ids = application.spec.environments.iter().map(|one| EnvironmentId::new(&application.spec.name, &one.name));
     for environment in ids.filter_map(|id| context.environment(&id)) {
-        environment.repository.wake();
+        environment.repositories().for_each(|repository| repository.wake());
         environment.chart.iter().for_each(|chart| chart.wake());
         environment.wake();
     }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::artifact::WrittenArtifact;
 use super::daemon::{self, is_platform};
+use super::environment_source::{self, WrittenSource};
 use super::files::{self, WrittenJsonnet};
 use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
@@ -24,12 +25,11 @@ use super::scan::{self, WrittenScan};
 use super::sign;
 use super::sops::SopsConfig;
 use super::test::{self, WrittenTest};
-use super::values::{self, escapes};
+use super::values::{self, check_address, escapes};
 use super::variables::WrittenVariables;
 use super::{BuilderKind, Config, EngineConfig, revision};
 use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::{HeadRules, TagRules, TagTemplate};
-use quarterdeck_git::url::RepositoryUrl;
 
 /// An application as it is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -61,6 +61,8 @@ pub(super) struct WrittenEnvironment {
     pub(super) semver: Option<String>,
     pub(super) commit: Option<String>,
     pub(super) artifact: Option<WrittenArtifact>,
+    #[serde(default)]
+    pub(super) source: Vec<WrittenSource>,
     #[serde(default)]
     pub(super) path: String,
     #[serde(default)]
@@ -142,6 +144,7 @@ fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> E
         name,
         repository,
         artifact,
+        source,
         path,
         render,
         include,
@@ -159,6 +162,7 @@ fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> E
         repository: artifact.as_ref().map(ArtifactSpec::describe).or(repository).unwrap_or_default(),
         follow,
         artifact,
+        sources: environment_source::read(source, base),
         path,
         render,
         files: FilesSpec { include, exclude },
@@ -365,6 +369,11 @@ fn check_environments(
             ),
             (Some(repository), None) => check_address(repository, base, &mut |message| say(&["repository"], message)),
             (None, Some(artifact)) => artifact.check(&mut say),
+            // One of the repositories is the environment's own: promotions, merge requests and rollbacks are of that one.
+            (None, None) if !environment.source.is_empty() => {
+                let which = "write one of its sources as repository of the environment";
+                say(&[], format!("environment {name} has sources and no repository of its own: {which}"));
+            }
             (None, None) => say(
                 &[],
                 format!(
@@ -412,11 +421,18 @@ fn check_environments(
             );
         }
     }
-}
-
-fn check_address(address: &str, base: &Path, say: &mut impl FnMut(String)) {
-    if let Err(error) = RepositoryUrl::parse(address, base) {
-        say(error.to_string());
+    for (index, environment) in written.environment.iter().enumerate() {
+        let is_followed = written.follow_image.iter().any(|one| one.is_for(&environment.name));
+        let paths = environment_source::Paths {
+            path: &environment.path,
+            values_files: &environment.helm.values_files,
+            libs: &environment.jsonnet.libs,
+            is_promoted: environment.promote.by != PromoteBy::None && (!written.image.is_empty() || is_followed),
+        };
+        environment_source::check(&environment.source, &paths, base, &mut |keys: &[Step], message| {
+            let below = [Step::Key("environment"), Step::Index(index)];
+            say(&below.iter().chain(keys).cloned().collect::<Vec<_>>(), message);
+        });
     }
 }
 

@@ -103,17 +103,17 @@ fn image(address: &str) -> Result<ImageRef, String> {
 pub(super) fn check_files(applications: &[ApplicationSpec], findings: &mut Vec<Finding>) {
     for (index, application) in applications.iter().enumerate() {
         for (at, environment) in application.environments.iter().enumerate() {
-            let keys = environment.artifact.iter().flat_map(|artifact| &artifact.verify);
-            for error in keys.filter_map(|key| PublicKey::read(key).err()) {
-                let place = [
-                    Step::Key("application"),
-                    Step::Index(index),
-                    Step::Key("environment"),
-                    Step::Index(at),
-                    Step::Key("artifact"),
-                    Step::Key("verify"),
-                ];
-                findings.push(Finding { place: place.to_vec(), message: chain(&error) });
+            let place = [Step::Key("application"), Step::Index(index), Step::Key("environment"), Step::Index(at)];
+            let own = environment.artifact.iter().map(|artifact| (None, artifact));
+            let sources = environment.sources.iter().enumerate();
+            let of_sources = sources.filter_map(|(at, source)| Some((Some(at), source.artifact.as_ref()?)));
+            for (source, artifact) in own.chain(of_sources) {
+                let source = source.map(|at| [Step::Key("source"), Step::Index(at)]).into_iter().flatten();
+                let below = [Step::Key("artifact"), Step::Key("verify")];
+                let place: Vec<Step> = place.iter().cloned().chain(source).chain(below).collect();
+                for error in artifact.verify.iter().filter_map(|key| PublicKey::read(key).err()) {
+                    findings.push(Finding { place: place.clone(), message: chain(&error) });
+                }
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn check(files: &FilesSpec, render: RenderKind, say: &mut impl FnMut(
 pub(super) struct WrittenJsonnet {
     tla: Map<String, Value>,
     ext: Map<String, Value>,
-    libs: Vec<String>,
+    pub(super) libs: Vec<String>,
 }
 
 impl WrittenJsonnet {

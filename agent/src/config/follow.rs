@@ -34,6 +34,11 @@ pub(super) struct Target<'a> {
 }
 
 impl WrittenFollow {
+    /// Whether it is written into an environment.
+    pub(super) fn is_for(&self, environment: &EnvironmentName) -> bool {
+        self.environments.is_empty() || self.environments.contains(environment)
+    }
+
     /// Its policies; one, where it is right.
     fn policies(&self) -> Vec<(&'static str, TagPolicy)> {
         let semver = self.semver.clone().map(|range| ("semver", TagPolicy::Semver(range)));

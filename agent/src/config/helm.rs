@@ -24,7 +24,7 @@ use crate::charts::keyring_readable;
 pub(super) struct WrittenHelm {
     chart: Option<WrittenChart>,
     release_name: Option<String>,
-    values_files: Vec<String>,
+    pub(super) values_files: Vec<String>,
     values: serde_json::Map<String, Value>,
     pub(super) skip_hooks: bool,
     hook_timeout: Option<Interval>,

@@ -148,6 +148,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]",
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
+        "[[application.environment]]\n[[application.environment.source]]",
         "[[application.environment]]\n[application.environment.helm]",
         "[[application.environment]]\n[application.environment.kustomize]",
         "[[application.environment]]\n[[application.environment.kustomize.remote_file]]",
@@ -301,6 +302,14 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\nnamespace = 'shop'\n[application.environment.artifact]\nrepository = 'oci://registry.example/ops/shop-manifests'\n{more}\n"
         )
     };
+    let source = |more: &str| {
+        format!(
+            "{application}[[application.environment.source]]\nname = 'values'\nrepository = '/srv/values'\n{more}\n"
+        )
+    };
+    let many: String = (1..9)
+        .map(|number| format!("[[application.environment.source]]\nname = 's{number}'\nrepository = '/srv/values'\n"))
+        .collect();
     let with_image = "[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n";
     let coded = format!("{application}[application.code]\nrepository = '/srv/shop'\n");
     let chart = |repository: &str, version: &str| {
@@ -351,6 +360,50 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
         (artifact("").replace("registry.example/", ""), 7, "it does not begin with a host"),
         (artifact("").replace("namespace", "branch = 'main'\nnamespace"), 5, "leave out branch or artifact"),
         (artifact("").replace("namespace", "repository = '/srv/a'\nnamespace"), 5, "leave out repository or artifact"),
+        (source("").replace("'values'", "'Values'"), 8, "cannot name a source of an environment"),
+        (source("").replace("repository = '/srv/values'", ""), 7, "has no files: add repository"),
+        (source("branch = 'main'\ntag = 'v1'"), 11, "leave out branch or tag"),
+        (source("semver = 'stable'"), 10, "write \">=1.0 <2\""),
+        (source("path = '../other'"), 10, "inside the repository"),
+        (
+            source("artifact = { repository = 'oci://registry.example/ops/values' }"),
+            9,
+            "leave out repository or artifact",
+        ),
+        (
+            source("")
+                .replace("repository = '/srv/values'", "artifact = { repository = 'registry.example/ops/values' }"),
+            9,
+            "write oci://registry.example/ops/shop-manifests",
+        ),
+        (source("branches = 'main'"), 10, "expected one of `name`"),
+        (format!("{}{}", source(""), source("").replace(application, "")), 12, "source values is defined twice"),
+        (source(&many), 7, "9 sources are more than 8: bring some together in one"),
+        (source("").replace("repository = '/srv/deploy'\n", ""), 3, "write one of its sources as repository"),
+        (
+            source("[application.environment.helm]\nvalues_files = ['$other/prod.yaml', '$values/prod.yaml']"),
+            11,
+            "\"$other/prod.yaml\" begins with $other, and no source has this name; there are: $values: add \
+             [[application.environment.source]] with name = \"other\"",
+        ),
+        (format!("{application}path = '$charts/podinfo'\n"), 7, "no source has this name: add"),
+        (
+            format!("{application}render = 'jsonnet'\n[application.environment.jsonnet]\nlibs = ['$lib']\n"),
+            9,
+            "begins with $lib",
+        ),
+        (
+            format!("{}{with_image}", source("").replace("namespace", "path = '$values/shop'\nnamespace")),
+            6,
+            "a promotion changes the environment's own repository, and \"$values/shop\" is of source values: make the \
+             repository of values the environment's, and the other one a source, or set promote.by = \"none\"",
+        ),
+        (
+            source("[application.environment.helm]\nvalues_files = ['$values/prod.yaml']")
+                + "[[application.follow_image]]\nimage = 'nginx'\nsemver = '1.x'\n",
+            11,
+            "\"$values/prod.yaml\" is of source values: make",
+        ),
         ("[sops]\nage_keys = ['a', 'a']\n".to_owned(), 2, "are named twice"),
         ("[sops]\nage_keys = ['']\n".to_owned(), 2, "an age key has no file"),
         ("[sops]\n".to_owned(), 1, "missing field `age_keys`"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_shared::application::ValueFrom;
 use quarterdeck_system::secret::Place;
 
@@ -51,4 +52,11 @@ pub(super) fn required(env: Option<&String>, file: Option<&PathBuf>) -> Place {
 /// Whether a path leads out of the folder that it should be in.
 pub(super) fn escapes(path: &str) -> bool {
     path.starts_with('/') || path.split('/').any(|part| part == "..")
+}
+
+/// What is wrong with the address of a repository; relative ones begin at `base`.
+pub(super) fn check_address(address: &str, base: &Path, say: &mut impl FnMut(String)) {
+    if let Err(error) = RepositoryUrl::parse(address, base) {
+        say(error.to_string());
+    }
 }

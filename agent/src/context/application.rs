@@ -78,8 +78,9 @@ impl Application {
         };
         let same = |(one, other): (&Destination, &Destination)| {
             let way = |to: &Destination| {
-                let EnvironmentSpec { name, repository, follow, path, render, promote, .. } = &to.spec;
-                (name.clone(), repository.clone(), follow.clone(), path.clone(), *render, promote.clone())
+                let EnvironmentSpec { name, repository, follow, sources, path, render, promote, .. } = &to.spec;
+                let place = (repository.clone(), follow.clone(), sources.clone(), path.clone());
+                (name.clone(), place, *render, promote.clone())
             };
             way(one) == way(other) && Arc::ptr_eq(&one.repository, &other.repository)
         };

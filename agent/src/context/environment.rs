@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentSource, EnvironmentSourceName, EnvironmentSpec};
 use quarterdeck_shared::protocol::ChartTest;
 use quarterdeck_shared::resource::ResourceRef;
 use tokio::time::Instant;
@@ -23,6 +23,8 @@ pub struct Environment {
     pub spec: EnvironmentSpec,
     /// The repository of its manifests.
     pub repository: Arc<Repository>,
+    /// Others whose files are seen beside those, in the order of the configuration.
+    pub sources: Vec<Source>,
     /// The chart, where it comes from a registry or a chart repository.
     pub chart: Option<Arc<ChartSource>>,
     /// The cluster.
@@ -36,6 +38,14 @@ pub struct Environment {
     owed: Mutex<Owed>,
     /// What the newest run of the tests of its chart came to; when that was asked for.
     tested: Mutex<Option<(Timestamp, Vec<ChartTest>)>>,
+}
+
+/// Another source of an environment's files.
+pub struct Source {
+    /// What the configuration says.
+    pub spec: EnvironmentSource,
+    /// Its repository.
+    pub repository: Arc<Repository>,
 }
 
 /// A live object that was seen to differ from what was applied.
@@ -73,7 +83,7 @@ impl Owed {
 }
 
 impl Environment {
-    /// An environment whose worker is about to begin.
+    /// An environment whose worker is about to begin, without other sources.
     pub fn new(
         id: EnvironmentId,
         spec: EnvironmentSpec,
@@ -85,7 +95,8 @@ impl Environment {
     ) -> Self {
         let owed = Mutex::new(Owed { intent, ..Owed::default() });
         let (sync, stop, turn) = (Wake::default(), end.child_token(), Arc::default());
-        Self { id, spec, repository, chart, cluster, sync, stop, turn, owed, tested: Mutex::default() }
+        let sources = Vec::new();
+        Self { id, spec, repository, sources, chart, cluster, sync, stop, turn, owed, tested: Mutex::default() }
     }
 
     fn owed<T>(&self, with: impl FnOnce(&mut Owed) -> T) -> T {
@@ -142,6 +153,17 @@ impl Environment {
     pub fn tests_of(&self, at: Timestamp) -> Vec<ChartTest> {
         let tested = self.tested.lock().unwrap_or_else(PoisonError::into_inner);
         tested.as_ref().filter(|(of, _)| *of == at).map(|(_, tests)| tests.clone()).unwrap_or_default()
+    }
+
+    /// The repository of one of its sources, or its own.
+    pub fn repository_of(&self, source: Option<&EnvironmentSourceName>) -> &Repository {
+        let of = |name: &EnvironmentSourceName| self.sources.iter().find(|source| source.spec.name == *name);
+        source.and_then(of).map_or(&self.repository, |source| &source.repository)
+    }
+
+    /// All repositories that feed it, its own first.
+    pub fn repositories(&self) -> impl Iterator<Item = &Arc<Repository>> {
+        [&self.repository].into_iter().chain(self.sources.iter().map(|source| &source.repository))
     }
 
     /// One more pass of the worker that syncs.

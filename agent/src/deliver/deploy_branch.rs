@@ -11,6 +11,7 @@ use quarterdeck_core::git::FileEdit;
 use quarterdeck_core::tree::Tree;
 use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
+use quarterdeck_shared::revision::Revision;
 use tokio::runtime::Handle;
 
 use super::DeliverError;
@@ -19,10 +20,12 @@ use crate::charts::ChartFiles;
 use crate::charts::source::ChartState;
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Destination, Environment};
+use crate::reconcile::sources;
 use crate::remotes::Remotes;
 use crate::renderers::in_clear::InClear;
 use crate::renderers::programs::Renderers;
 use crate::sops::ConfiguredKeys;
+use crate::source_tree::{SourceTree, beside};
 use quarterdeck_core::promote::{self, Manifests, Promoted};
 use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_git::mirror::Mirror;
@@ -44,6 +47,8 @@ pub(super) struct DeployBranch {
     id: EnvironmentId,
     /// Where it is operated.
     environment: Option<Arc<Environment>>,
+    /// What is deployed there.
+    deployed: Option<Revision>,
     renderers: Arc<Renderers>,
     remotes: Arc<Remotes>,
     /// A folder for what programs read.
@@ -76,6 +81,7 @@ impl DeployBranch {
         Self {
             spec: to.spec.clone(),
             environment: context.environment(&id),
+            deployed: context.journal.snapshot().environment(&id).and_then(|status| status.revision),
             id,
             renderers: context.renderers.clone(),
             remotes: context.remotes.clone(),
@@ -86,24 +92,28 @@ impl DeployBranch {
 
     /// The branch as it is now. Blocks.
     pub(super) fn at_tip(&self, mirror: &Mirror) -> Result<Tip, DeliverError> {
-        let Self { spec, id, environment, renderers, remotes, scratch, images } = self;
+        let Self { spec, id, environment, deployed: _, renderers, remotes, scratch, images } = self;
         let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
         mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
         let branch = spec.follow.branch().map(str::to_owned).or_else(|| refs.default_branch.clone());
         let branch = branch.unwrap_or_else(|| "main".to_owned());
         let base = mirror.resolve(&Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
         let chart = self.chart()?;
+        let trees = self.sources()?;
+        let folders: Vec<String> = trees.iter().map(|tree| tree.folder.clone()).collect();
         let commit = CommitTree { mirror, commit: base.clone(), bytes_max: MANIFEST_BYTES_MAX };
-        let layered = chart.as_ref().map(|chart| chart.over(&commit));
+        let sourced = beside(&commit, &trees);
+        let layered = chart.as_ref().map(|chart| chart.over(&sourced));
         let (tree, path, render): (&dyn Tree, &str, RenderKind) = match &layered {
             Some(layered) => (layered, layered.folder, RenderKind::Helm),
-            None => (&commit, &spec.path, spec.render),
+            None => (&sourced, &spec.path, spec.render),
         };
         let capabilities = || Ok(environment.as_deref().and_then(capabilities).unwrap_or_default());
         let keys = ConfiguredKeys::of(spec, renderers);
         let manifests = Manifests {
             tree,
             path,
+            sources: &folders,
             render,
             files: &spec.files,
             release: &Release::new(&id.application, spec, &capabilities),
@@ -111,6 +121,18 @@ impl DeployBranch {
         };
         let (edits, absent) = promote::promote_all(&manifests, images)?;
         Ok(Tip { branch, base, edits, absent })
+    }
+
+    /// The files of its other sources, at what they follow. Blocks.
+    fn sources(&self) -> Result<Vec<SourceTree>, DeliverError> {
+        if self.spec.sources.is_empty() {
+            return Ok(Vec::new());
+        }
+        let failed = |why: Failure| DeliverError::Sources { environment: self.id.to_string(), why };
+        let not_operated = || failed(Failure::text("the environment is not operated"));
+        let environment = self.environment.as_ref().ok_or_else(not_operated)?;
+        let trees = sources::newest_trees(environment, self.deployed.as_ref());
+        Handle::current().block_on(trees).map_err(|error| failed(Failure::of(&error)))
     }
 
     /// The files of the chart, where it comes from elsewhere: of the newest version that is wanted. Blocks.

@@ -153,6 +153,14 @@ pub enum DeliverError {
         /// Why not, and what to do.
         why: Failure,
     },
+    /// The other sources of the manifests are not at hand.
+    #[error("cannot read the sources of {environment}: {}", why.message)]
+    Sources {
+        /// Which.
+        environment: String,
+        /// Why not, and what to do.
+        why: Failure,
+    },
     /// The manifests do not take the image.
     #[error(transparent)]
     Promote(#[from] PromoteError),
@@ -281,7 +289,8 @@ impl DeliverError {
             Self::Registry(error) => error.is_transient(),
             Self::Sign(error) | Self::Identity { source: error, .. } => error.is_transient(),
             Self::Forge(error) => error.passes(),
-            Self::NotKept(_) | Self::History(_) | Self::Unread { .. } | Self::Chart { .. } => true,
+            Self::NotKept(_) | Self::History(_) | Self::Unread { .. } => true,
+            Self::Chart { .. } | Self::Sources { .. } => true,
             _ => false,
         }
     }
@@ -303,7 +312,12 @@ impl DeliverError {
         };
         let of_manifests = matches!(
             self,
-            Self::Promote(_) | Self::Chart { .. } | Self::Raced { .. } | Self::Git { .. } | Self::GaveUp { .. }
+            Self::Promote(_)
+                | Self::Chart { .. }
+                | Self::Sources { .. }
+                | Self::Raced { .. }
+                | Self::Git { .. }
+                | Self::GaveUp { .. }
         );
         of_manifests || of_signature()
     }
@@ -335,7 +349,7 @@ impl Hint for DeliverError {
                 "sign it with one of these keys, or add the public key that signed it to require_signature".into()
             }
             Self::Login(error) => error.hint(),
-            Self::Chart { why, .. } => (&*why.hint).into(),
+            Self::Chart { why, .. } | Self::Sources { why, .. } => (&*why.hint).into(),
             Self::NotKept(error) => error.hint(),
             Self::History(error) => error.hint(),
             Self::Promote(error) => match error.hint() {

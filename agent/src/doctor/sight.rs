@@ -64,6 +64,7 @@ fn hint(unseen: &Unseen) -> String {
         Cover::Cluster => "see the cluster's own line; until it is back, sync and health of these are not known",
         Cover::Repository => "see the repository's own line; what is deployed keeps running, and nothing new comes",
         Cover::Artifact => "see the line of the artifact; what is deployed keeps running",
+        Cover::Source => "see the line of its repository or artifact; what is deployed keeps running",
         Cover::Chart => "see the line of the chart repository; the version that is deployed keeps running",
         Cover::PullSecret if says(&["forbidden"]) => {
             "give the agent's user the permissions for pull secrets in this namespace: see agent/rbac.yaml"

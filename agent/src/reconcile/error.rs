@@ -7,6 +7,7 @@ use crate::journal::NotKept;
 use quarterdeck_core::render::RenderError;
 use quarterdeck_git::GitError;
 use quarterdeck_kubernetes::ClusterError;
+use quarterdeck_shared::application::EnvironmentSourceName;
 use quarterdeck_shared::error::{Failure, Hint};
 
 /// A pass that did not bring the cluster where git is.
@@ -32,6 +33,8 @@ pub enum ReconcileError {
         repository: String,
         /// Where it is deployed.
         environment: String,
+        /// The other source that it is of.
+        of: Option<EnvironmentSourceName>,
         /// The newest tag that is wanted and exists.
         left: Option<String>,
     },
@@ -49,6 +52,30 @@ pub enum ReconcileError {
         /// Which.
         commit: String,
         /// The repository.
+        repository: String,
+    },
+    /// Another source of the files has no commit here.
+    #[error("source {name}")]
+    Source {
+        /// Which.
+        name: String,
+        /// Why.
+        source: Box<ReconcileError>,
+    },
+    /// A revision is of a time before a source was configured.
+    #[error("{revision} names no commit of source {name}")]
+    SourceMissing {
+        /// Which source.
+        name: String,
+        /// Which revision.
+        revision: String,
+    },
+    /// The environment's own files have a folder of the name of a source.
+    #[error("{repository} has {folder} at its root, where the files of a source of this name would be")]
+    SourceHidden {
+        /// The folder.
+        folder: String,
+        /// The environment's own repository.
         repository: String,
     },
     /// Which version of the chart there is was not asked yet.
@@ -143,7 +170,11 @@ impl Hint for ReconcileError {
                 }
                 hint => hint,
             },
-            Self::TagGone { environment, left: Some(left), .. } => {
+            Self::TagGone { environment, of: Some(of), left: Some(left), .. } => {
+                format!("push a newer tag, or deploy the older one: qd rollback {environment} \"COMMIT {of}:{left}\"")
+                    .into()
+            }
+            Self::TagGone { environment, of: None, left: Some(left), .. } => {
                 format!("push a newer tag, or deploy the older one: qd rollback {environment} {left}").into()
             }
             Self::TagGone { left: None, .. } => "push it again, or a newer tag".into(),
@@ -153,6 +184,9 @@ impl Hint for ReconcileError {
             Self::Chart { why, .. } | Self::ChartRejected { why, .. } | Self::Artifact { why, .. } => {
                 (&*why.hint).into()
             }
+            Self::Source { source, .. } => source.hint(),
+            Self::SourceMissing { name, .. } => format!("name one behind the revision: {name}:BRANCH").into(),
+            Self::SourceHidden { .. } => "give the source another name, or the folder".into(),
             Self::Partly { hint, .. } => (&**hint).into(),
             Self::NotAdopted { .. } => "remove the object from the manifests of one of the two environments".into(),
             Self::NoSuch(_) | Self::ChartAwaited { .. } => "".into(),
@@ -161,6 +195,15 @@ impl Hint for ReconcileError {
 }
 
 impl ReconcileError {
+    /// The same, of another source of the files.
+    pub(super) fn of_source(self, name: &EnvironmentSourceName) -> Self {
+        match self {
+            // It says already of which.
+            Self::NoSuch(_) => self,
+            other => Self::Source { name: name.to_string(), source: Box::new(other) },
+        }
+    }
+
     /// Whether it may be otherwise without a new commit.
     pub(super) fn may_pass(&self) -> bool {
         let Self::Render { source, .. } = self else { return true };

@@ -6,28 +6,35 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use quarterdeck_shared::application::EnvironmentSourceName;
 use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::revision::{Revision, SourceRevision};
 
 use super::{ReconcileError, chart, queries, render, render_commit};
 use crate::context::{Context, Environment};
+use crate::poll::Repository;
 use crate::wanted::Inputs;
 use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::digest::ContentDigest;
 use quarterdeck_git::CommitId;
 
-/// What merging `head` into the branch of the environment, which is at `tip`, would change.
+/// What merging `head` into the branch of the environment, which is at `tip`, would change: that of its own repository, or that of
+/// one of its sources.
 pub async fn plan(
     context: &Arc<Context>,
     environment: &Environment,
+    of: Option<&EnvironmentSourceName>,
     head: &CommitId,
     tip: &CommitId,
 ) -> Result<Plan, ReconcileError> {
-    // Of both the chart is the one that is wanted now: no merge request of a deploy repository changes it.
+    // Of both all else is what is wanted now: a merge request changes one repository.
+    let status = queries::status(context, environment)?;
     let chart = chart::newest(environment)?;
-    let with_chart = |commit: CommitId| Revision::new(Revision::PIN, commit).with_chart(chart.clone());
-    let revision = with_chart(head.clone());
+    let now = queries::head(environment, &status).await?.with_chart(chart);
+    let with = |commit: CommitId| merged(&now, of, commit);
+    let revision = with(head.clone());
+    let repository = environment.repository_of(of);
     let nothing = Plan { revision: revision.clone(), changes: Vec::new(), steps: Vec::new() };
     let (deployed, _) = context.wanted.last_rendered(&environment.id);
     if let Some(deployed) = deployed.filter(|deployed| deployed.spec == environment.spec)
@@ -35,12 +42,12 @@ pub async fn plan(
     {
         return Ok(nothing);
     }
-    let before = match parted(environment, head, tip).await? {
-        Some(base) => rendered(context, environment, with_chart(base)).await?,
+    let before = match parted(repository, head, tip).await? {
+        Some(base) => rendered(context, environment, with(base)).await?,
         None => None,
     };
     if let Some((base, before)) = &before {
-        let inputs = render_commit::inputs(&environment.repository, base, &before.inputs).await;
+        let inputs = render_commit::inputs(environment, base, &before.inputs).await;
         if is_same(&inputs, environment, &revision).await {
             return Ok(nothing);
         }
@@ -55,18 +62,25 @@ pub async fn plan(
     Ok(plan)
 }
 
+/// What is wanted now, with another commit of one repository.
+fn merged(now: &Revision, of: Option<&EnvironmentSourceName>, commit: CommitId) -> Revision {
+    let own = if of.is_none() { commit.clone() } else { now.commit.clone() };
+    let source = |source: &SourceRevision| match of == Some(&source.name) {
+        true => SourceRevision { name: source.name.clone(), at: Revision::new(Revision::PIN, commit.clone()) },
+        false => source.clone(),
+    };
+    let sources = now.sources.iter().map(source).collect();
+    Revision::new(Revision::PIN, own).with_chart(now.chart.as_deref().cloned()).with_sources(sources)
+}
+
 async fn is_same(inputs: &Inputs, environment: &Environment, revision: &Revision) -> bool {
-    render_commit::are_same_in(inputs, &environment.repository, revision).await
+    render_commit::are_same_in(inputs, environment, revision).await
 }
 
 /// The newest commit from which both come.
-async fn parted(
-    environment: &Environment,
-    head: &CommitId,
-    tip: &CommitId,
-) -> Result<Option<CommitId>, ReconcileError> {
+async fn parted(repository: &Repository, head: &CommitId, tip: &CommitId) -> Result<Option<CommitId>, ReconcileError> {
     let (one, other) = (head.clone(), tip.clone());
-    let base = environment.repository.work(move |mirror| mirror.merge_base(&one, &other)).await;
+    let base = repository.work(move |mirror| mirror.merge_base(&one, &other)).await;
     let what = || format!("where {} left the branch", head.short());
     base.map_err(|source| ReconcileError::Resolve { what: what(), source })
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::revision::Revision;
 
-use super::{chart, render, render_commit, resolve_in_git, target};
+use super::{chart, render, render_commit, resolve_in_git, sources, target};
 use crate::context::{Context, Environment};
 use crate::wanted::{Inputs, Rendered};
 use quarterdeck_core::render::Rendered as Manifests;
@@ -46,14 +46,14 @@ pub(super) async fn plan(
 pub(super) fn publish(
     context: &Context,
     environment: &Environment,
-    commit: &CommitId,
+    revision: &Revision,
     inputs: Inputs,
     manifests: &[Manifest],
 ) -> Arc<Inputs> {
     let inputs = Arc::new(inputs);
     let rendered = Rendered {
         spec: environment.spec.clone(),
-        commit: commit.clone(),
+        at: revision.clone(),
         inputs: inputs.clone(),
         objects: Arc::new(manifests.iter().map(|manifest| manifest.resource.clone()).collect()),
         confidential: manifests.first().and_then(|manifest| manifest.confidential.clone()),
@@ -138,26 +138,27 @@ async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Res
         }
     };
     let chart = chart::in_force(other, &status).map_err(|error| chain(&error));
-    let (commit, chart) = match commit.and_then(|commit| Ok((commit, chart?))) {
+    let sources = sources::in_force(other, &status).await.map_err(|error| chain(&error));
+    let (commit, chart, sources) = match commit.and_then(|commit| Ok((commit, chart?, sources?))) {
         Ok(found) => found,
         Err(why) => return context.wanted.failed(name, &other.spec, why),
     };
-    let revision = Revision::new(followed.name, commit).with_chart(chart);
+    let revision = Revision::new(followed.name, commit).with_chart(chart).with_sources(sources);
     if let (Some(before), None) = context.wanted.last_rendered(name)
         && before.spec == other.spec
     {
-        if before.commit == revision.commit && before.inputs.chart == revision.chart {
+        if before.at.is_same_content(&revision) {
             return;
         }
-        if render_commit::are_same_in(&before.inputs, &other.repository, &revision).await {
-            return context.wanted.unchanged(name, revision.commit);
+        if render_commit::are_same_in(&before.inputs, other, &revision).await {
+            return context.wanted.unchanged(name, revision);
         }
     }
     match render(context, other, &revision).await {
         Ok(rendered) => {
             let Manifests { manifests, inputs, .. } = rendered;
-            let inputs = render_commit::inputs(&other.repository, &revision, &inputs).await;
-            publish(context, other, &revision.commit, inputs, &manifests);
+            let inputs = render_commit::inputs(other, &revision, &inputs).await;
+            publish(context, other, &revision, inputs, &manifests);
         }
         Err(error) => context.wanted.failed(name, &other.spec, chain(&error)),
     }

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use quarterdeck_shared::application::{EnvironmentSourceName, source_of};
 use quarterdeck_shared::change::Plan;
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::protocol::{CommitAnswer, DiffAnswer, ManifestsAnswer};
 use quarterdeck_shared::resource::ResourceRef;
-use quarterdeck_shared::revision::{Revision, RevisionError};
+use quarterdeck_shared::revision::{Parts, Revision, RevisionError, SourceRevision};
 use quarterdeck_shared::snapshot::{EnvironmentStatus, RenderedFrom};
 
 use super::neighbours::Place;
 use super::reuse::{self, Made};
-use super::{ReconcileError, chart, cluster_error, make, options, render, resolve, target};
+use super::target::Origin;
+use super::{ReconcileError, chart, cluster_error, make, options, render, resolve, sources, target};
 use crate::context::{Context, Environment};
 use quarterdeck_core::hooks::Hook;
 use quarterdeck_core::render::Rendered;
@@ -33,14 +35,47 @@ async fn revision(
     at: Option<&str>,
 ) -> Result<Revision, ReconcileError> {
     let Some(text) = at else { return resolve(context, environment, status).await };
-    // No reference of git holds a blank: what follows is a version of the chart, as the revisions of syncs have it.
-    let (text, chart) = text.split_once(' ').map_or((text, None), |(text, chart)| (text, Some(chart)));
-    let in_git = revision_in_git(environment, text).await?;
+    // What follows is a version of the chart, and commits of other sources, as the revisions of syncs have them.
+    let Parts { first, chart, sources } = parts(text)?;
+    let in_git = revision_in_git(Origin::own(environment), first).await?;
     let chart = match chart.filter(|_| environment.chart.is_some()) {
-        Some(chart) => Some(chart.parse().map_err(|error: RevisionError| ReconcileError::NoSuch(error.to_string()))?),
+        Some(chart) => Some(chart),
         None => chart::in_force(environment, status)?,
     };
-    Ok(in_git.with_chart(chart))
+    let pinned = status.pin.as_ref().map(|pin| &pin.revision);
+    let sources = sources_named(environment, &sources, pinned, status.revision.as_ref()).await?;
+    Ok(in_git.with_chart(chart).with_sources(sources))
+}
+
+/// What each other source is at where a person names some, in the words for a commit of it; the others are at what they are in
+/// `before`, else at what they follow.
+pub(super) async fn sources_named(
+    environment: &Environment,
+    asked: &[(EnvironmentSourceName, &str)],
+    before: Option<&Revision>,
+    deployed: Option<&Revision>,
+) -> Result<Vec<SourceRevision>, ReconcileError> {
+    let is_known = |name: &EnvironmentSourceName| environment.sources.iter().any(|source| source.spec.name == *name);
+    if let Some((name, _)) = asked.iter().find(|(name, _)| !is_known(name)) {
+        let known: Vec<&str> = environment.sources.iter().map(|source| source.spec.name.as_str()).collect();
+        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(ReconcileError::NoSuch(format!("{} has no source {name}; it has: {has}", environment.id)));
+    }
+    let mut all = Vec::with_capacity(environment.sources.len());
+    for source in &environment.sources {
+        let name = &source.spec.name;
+        let at = match asked.iter().find(|(asked, _)| asked == name) {
+            Some((_, text)) => revision_in_git(sources::of(environment, source), text).await,
+            None => sources::one(environment, source, before, deployed).await,
+        };
+        all.push(SourceRevision { name: name.clone(), at: at.map_err(|error| error.of_source(name))? });
+    }
+    Ok(all)
+}
+
+/// What a person names, in the parts of a revision.
+pub(super) fn parts(text: &str) -> Result<Parts<'_>, ReconcileError> {
+    Parts::read(text).map_err(|error: RevisionError| ReconcileError::NoSuch(error.to_string()))
 }
 
 /// The revision of a sync that a person names, and what it applied where that is kept.
@@ -57,44 +92,45 @@ async fn sync_of(
     Ok(Some((sync.revision, applied)))
 }
 
-/// The same of git alone.
-async fn revision_in_git(environment: &Environment, text: &str) -> Result<Revision, ReconcileError> {
+/// The same of one repository alone.
+async fn revision_in_git(origin: Origin<'_>, text: &str) -> Result<Revision, ReconcileError> {
     if let Some(number) = text.strip_prefix("merge-request-").and_then(|number| number.parse().ok()) {
-        return merge_request(environment, text, number).await;
+        return merge_request(origin, text, number).await;
     }
-    let revision = match named(environment, text, &[]).await? {
+    let revision = match named(origin, text, &[]).await? {
         (commit, true) => Revision::new(text, commit),
         (commit, false) => Revision::new(Revision::PIN, commit),
     };
-    Ok(target::of_artifact(environment, revision))
+    Ok(target::of_artifact(origin.repository, revision))
 }
 
-/// The newest commit of a merge request of the deploy repository. `merge-request-7` means this also where a branch has such a
+/// The newest commit of a merge request of a repository. `merge-request-7` means this also where a branch has such a
 /// name.
-async fn merge_request(environment: &Environment, text: &str, number: u64) -> Result<Revision, ReconcileError> {
-    let found = environment.repository.work(move |mirror| mirror.merge_request(number)).await;
+async fn merge_request(origin: Origin<'_>, text: &str, number: u64) -> Result<Revision, ReconcileError> {
+    let found = origin.repository.work(move |mirror| mirror.merge_request(number)).await;
     match found.map_err(|source| ReconcileError::Resolve { what: format!("merge request {number}"), source })? {
         Some(commit) => Ok(Revision::new(text, commit)),
-        None => Err(ReconcileError::NoSuch(format!("the deploy repository has no merge request {number}"))),
+        None => Err(ReconcileError::NoSuch(format!("{} has no merge request {number}", origin.describe()))),
     }
 }
 
-/// The commit that a person names, in the deploy repository or among those that are `known` without it, and whether it is by a
+/// The commit that a person names, in a repository or among those that are `known` without it, and whether it is by a
 /// tag or branch.
 ///
 /// # Errors
 /// [`ReconcileError::NoSuch`] where nothing or several commits are named so, and [`ReconcileError::Resolve`] where the mirror
 /// cannot be read and none of the known ones is meant.
 pub(super) async fn named(
-    environment: &Environment,
+    origin: Origin<'_>,
     text: &str,
     known: &[CommitId],
 ) -> Result<(CommitId, bool), ReconcileError> {
-    if let Some(commit) = environment.repository.artifact().and_then(|artifact| artifact.named(text)) {
+    let repository = origin.repository;
+    if let Some(commit) = repository.artifact().and_then(|artifact| artifact.named(text)) {
         return Ok((commit, true));
     }
-    let (refs, asked) = (environment.repository.refs().borrow().clone(), text.to_owned());
-    let in_mirror = environment.repository.work(move |mirror| mirror.named(refs.as_deref(), &asked)).await;
+    let (refs, asked) = (repository.refs().borrow().clone(), text.to_owned());
+    let in_mirror = repository.work(move |mirror| mirror.named(refs.as_deref(), &asked)).await;
     let (in_mirror, unreadable) = match in_mirror {
         Ok(named) => (named, None),
         Err(source) => (Named::Missing, Some(source)),
@@ -104,10 +140,10 @@ pub(super) async fn named(
         Named::Commit(commit) => Ok((commit, false)),
         Named::Missing => Err(match unreadable {
             Some(source) => ReconcileError::Resolve { what: text.to_owned(), source },
-            None if environment.repository.artifact().is_some() => {
+            None if repository.artifact().is_some() => {
                 ReconcileError::NoSuch(format!("no artifact that is kept has the tag or digest {text}"))
             }
-            None => ReconcileError::NoSuch(format!("the deploy repository has no branch, tag or commit {text}")),
+            None => ReconcileError::NoSuch(format!("{} has no branch, tag or commit {text}", origin.describe())),
         }),
         Named::Ambiguous => Err(ReconcileError::NoSuch(Named::ambiguous(text))),
     }
@@ -116,7 +152,8 @@ pub(super) async fn named(
 /// What is followed is at, whatever is pinned.
 pub(super) async fn head(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
     let asked = target::followed(environment, status).await?;
-    target::revision(environment, asked).await
+    let own = target::revision(Origin::own(environment), asked).await?;
+    Ok(own.with_sources(sources::newest(environment, status).await?))
 }
 
 /// What a sync to a revision would do, with both sides of what differs.
@@ -227,11 +264,9 @@ pub async fn commits(
         return Ok(answers(read.map_err(|source| ReconcileError::Resolve { what, source })?));
     }
     let head = head(environment, &status(context, environment)?).await?.commit;
-    let path = environment.spec.path.clone();
-    let log = environment
-        .repository
-        .work(move |mirror| mirror.log(&head, limit, Some(path.as_str()).filter(|path| !path.is_empty())))
-        .await;
+    // What is of another source was not changed by a commit here.
+    let path = Some(environment.spec.path.clone()).filter(|path| !path.is_empty() && source_of(path).is_none());
+    let log = environment.repository.work(move |mirror| mirror.log(&head, limit, path.as_deref())).await;
     let log =
         log.map_err(|source| ReconcileError::Resolve { what: "the log of the deploy branch".to_owned(), source })?;
     Ok(answers(log))

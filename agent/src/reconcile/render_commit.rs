@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::reuse::{Asking, Found, Made, Told, digest_of};
+use super::sources;
 use crate::charts::ChartFiles;
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::context::{Context, Environment};
-use crate::poll::Repository;
 use crate::remotes::Allowed;
 use crate::renderers::ByProgram;
 use crate::renderers::programs::Program;
 use crate::sops::ConfiguredKeys;
+use crate::source_tree::{SourceTree, beside, located};
 use crate::wanted::Inputs;
 use quarterdeck_core::render::built::{BuildFailure, Built};
 use quarterdeck_core::render::chart::Chart;
@@ -70,7 +71,8 @@ pub(super) async fn render(
             Ok(capabilities)
         };
         let commit = CommitTree { mirror: asking.mirror.clone(), commit, bytes_max: MANIFEST_BYTES_MAX };
-        let noting = Noting::new(&commit);
+        let sourced = beside(&commit, &asking.sources);
+        let noting = Noting::new(&sourced);
         let layered = chart.as_ref().map(|chart| chart.over(&noting));
         let (tree, path, kind): (&dyn Tree, &str, RenderKind) = match &layered {
             Some(layered) => (layered, layered.folder, RenderKind::Helm),
@@ -162,32 +164,37 @@ impl Programs for Noted<'_> {
 }
 
 /// Looks up the ids of what a render depended on.
-pub(super) async fn inputs(repository: &Repository, revision: &Revision, paths: &[String]) -> Inputs {
+pub(super) async fn inputs(environment: &Environment, revision: &Revision, paths: &[String]) -> Inputs {
     let (asked, commit) = (paths.to_vec(), revision.commit.clone());
-    let ids = repository
-        .work(move |mirror| Ok(asked.into_iter().map(|path| (path.clone(), id_of(mirror, &commit, &path))).collect()))
-        .await;
+    let trees = sources::known_trees(environment, revision);
+    let ids = environment.repository.work(move |mirror| {
+        Ok(asked.into_iter().map(|path| (path.clone(), id_of((mirror, &commit), &trees, &path))).collect())
+    });
+    let ids = ids.await;
     let unknown = |_| paths.iter().map(|path| (path.clone(), None)).collect();
     Inputs { files: ids.unwrap_or_else(unknown), chart: revision.chart.clone(), variables: None }
 }
 
 /// Whether another revision has all of them with the same ids, and the same chart. Nothing known is never the same, but of a
 /// chart from elsewhere without values of the repository.
-pub(super) async fn are_same_in(inputs: &Inputs, repository: &Repository, revision: &Revision) -> bool {
+pub(super) async fn are_same_in(inputs: &Inputs, environment: &Environment, revision: &Revision) -> bool {
     let (known, commit) = (inputs.files.clone(), revision.commit.clone());
     if inputs.chart != revision.chart || known.is_empty() && inputs.chart.is_none() {
         return false;
     }
-    let same =
-        move |mirror: &Mirror| Ok(known.iter().all(|(path, id)| id.is_some() && id_of(mirror, &commit, path) == *id));
-    repository.work(same).await.unwrap_or(false)
+    let trees = sources::known_trees(environment, revision);
+    let same = move |mirror: &Mirror| {
+        Ok(known.iter().all(|(path, id)| id.is_some() && id_of((mirror, &commit), &trees, path) == *id))
+    };
+    environment.repository.work(same).await.unwrap_or(false)
 }
 
 /// Nothing where it could not be read. What does not exist has an id as well: a render depends on an ignore file that is added.
-fn id_of(mirror: &Mirror, commit: &CommitId, path: &str) -> Option<String> {
-    if let Some(tree) = mirror.tree_of(commit, path).ok()? {
+fn id_of(own: (&Mirror, &CommitId), sources: &[SourceTree], path: &str) -> Option<String> {
+    let (mirror, commit, path) = located(own, sources, path);
+    if let Some(tree) = mirror.tree_of(commit, &path).ok()? {
         return Some(tree.to_string());
     }
-    let entry = mirror.entry(commit, path).ok()?;
+    let entry = mirror.entry(commit, &path).ok()?;
     Some(entry.map_or_else(|| "none".to_owned(), |entry| entry.id.to_string()))
 }

@@ -24,6 +24,7 @@ use crate::context::{Context, Environment};
 use crate::remotes::Remotes;
 use crate::renderers::programs::{Renderers, identity};
 use crate::renders::Renders;
+use crate::source_tree::{SourceTree, located};
 
 /// The version of this program.
 const AGENT: &str = env!("CARGO_PKG_VERSION");
@@ -44,6 +45,7 @@ pub(super) struct Asking {
     chart: Option<String>,
     variables: Option<ContentDigest>,
     pub(super) mirror: Arc<Mirror>,
+    pub(super) sources: Vec<SourceTree>,
     pub(super) cluster: Cluster,
     pub(super) kinds: Arc<Kinds>,
     pub(super) renderers: Arc<Renderers>,
@@ -76,7 +78,7 @@ impl Asking {
     pub(super) fn new(
         context: &Context,
         environment: &Environment,
-        revision: &Revision,
+        (revision, sources): (&Revision, Vec<SourceTree>),
         kinds: Arc<Kinds>,
         variables: Option<ContentDigest>,
     ) -> Self {
@@ -87,6 +89,7 @@ impl Asking {
             chart: revision.chart.as_ref().filter(|_| environment.chart.is_some()).map(ToString::to_string),
             variables,
             mirror: environment.repository.mirror(),
+            sources,
             cluster: environment.cluster.clone(),
             kinds,
             renderers: context.renderers.clone(),
@@ -217,11 +220,11 @@ impl Now for Asking {
     }
 
     fn seen(&self, path: &str, before: &Seen) -> Option<Seen> {
-        let commit = &self.revision.commit;
-        Some(match self.mirror.tree_of(commit, path).ok()? {
+        let (mirror, commit, path) = located((&self.mirror, &self.revision.commit), &self.sources, path);
+        Some(match mirror.tree_of(commit, &path).ok()? {
             Some(_) if *before == Seen::Folder => Seen::Folder,
             Some(tree) => Seen::Content(format!("Folder {tree}")),
-            None => self.mirror.entry(commit, path).ok()?.map_or(Seen::Absent, |entry| noting::content(&entry)),
+            None => mirror.entry(commit, &path).ok()?.map_or(Seen::Absent, |entry| noting::content(&entry)),
         })
     }
 

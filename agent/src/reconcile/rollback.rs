@@ -8,10 +8,11 @@ use std::sync::Arc;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::id::TypedId;
-use quarterdeck_shared::revision::Revision;
+use quarterdeck_shared::revision::{Parts, Revision, SourceRevision};
 use quarterdeck_shared::status::Phase;
 
 use super::ReconcileError;
+use super::target::Origin;
 use super::{chart, queries};
 use crate::context::{Context, Environment};
 use crate::history::foreign;
@@ -44,15 +45,22 @@ pub async fn target(
             None => {
                 // The history knows them where the mirror was lost and the forge is away.
                 let known: Vec<CommitId> = releases.into_iter().map(|sync| sync.revision.commit).collect();
-                let commit = queries::named(environment, text, &known).await?.0;
-                // The commit says nothing of the chart: it stays as it is.
-                let chart = status.revision.as_ref().and_then(|revision| revision.chart.as_deref().cloned());
-                let revision = super::target::of_artifact(environment, Revision::new(Revision::PIN, commit));
+                let Parts { first, chart, sources } = queries::parts(text)?;
+                let commit = queries::named(Origin::own(environment), first, &known).await?.0;
+                // The commit says nothing of the chart and of other sources: they stay as they are.
+                let now = status.revision.as_ref();
+                let chart = chart.or_else(|| now.and_then(|revision| revision.chart.as_deref().cloned()));
+                let sources = queries::sources_named(environment, &sources, now, now).await?;
+                let own = Revision::new(Revision::PIN, commit);
+                let revision = super::target::of_artifact(&environment.repository, own).with_sources(sources);
                 revision.with_chart(chart.or(chart::newest(environment)?))
             }
         },
     };
-    Ok(Revision { reference: Revision::PIN.to_owned(), ..revision })
+    let pinned = |at: Revision| Revision { reference: Revision::PIN.to_owned(), ..at };
+    let sources = revision.sources.iter().cloned();
+    let sources = sources.map(|source| SourceRevision { at: pinned(source.at), ..source }).collect();
+    Ok(pinned(revision).with_sources(sources))
 }
 
 /// The images of the newest release of a revision; none where the history has none.

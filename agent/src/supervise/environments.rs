@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use quarterdeck_shared::application::{ChartSpec, EnvironmentId, EnvironmentSpec};
+use quarterdeck_shared::application::{ArtifactSpec, ChartSpec, EnvironmentId, EnvironmentSource, EnvironmentSpec};
 use quarterdeck_shared::error::Failure;
-use quarterdeck_shared::snapshot::SpecSummary;
+use quarterdeck_shared::snapshot::{SourceSummary, SpecSummary};
 use quarterdeck_shared::status::SyncStatus;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use super::{Change, removals, work};
+use super::{Change, News, removals, work};
 use crate::charts::source::ChartState;
 use crate::config::Config;
 use crate::context::{Context, Environment};
@@ -62,13 +62,20 @@ pub(super) fn beginning<'a>(change: &Change<'a>) -> Vec<(EnvironmentId, &'a Envi
 
 /// What consoles see of the configuration: nothing that could be a secret.
 pub(super) fn configured(id: &EnvironmentId, spec: &EnvironmentSpec, config: &Config) -> Fact {
-    let repository = match &spec.artifact {
+    let shown = |repository: &str, artifact: Option<&ArtifactSpec>| match artifact {
         // It has no login in it, and an `@` before its digest.
-        Some(_) => spec.repository.clone(),
-        None => quarterdeck_git::url::redact(&spec.repository),
+        Some(_) => repository.to_owned(),
+        None => quarterdeck_git::url::redact(repository),
+    };
+    let source = |source: &EnvironmentSource| SourceSummary {
+        name: source.name.to_string(),
+        repository: shown(&source.repository, source.artifact.as_ref()),
+        follows: source.follows(),
+        path: source.path.clone(),
     };
     let summary = SpecSummary {
-        repository,
+        repository: shown(&spec.repository, spec.artifact.as_ref()),
+        sources: spec.sources.iter().map(source).collect(),
         path: spec.path.clone(),
         chart: spec.helm.chart.as_ref().map(ChartSpec::describe).unwrap_or_default(),
         cluster: clusters::name(spec.cluster.as_deref(), config),
@@ -160,7 +167,9 @@ fn equip(
     let assess = |cluster, stop| monitor::assess(context.clone(), cluster, stop);
     let (named, stop) = (spec.cluster.as_deref(), &context.stop);
     let cluster = context.clusters.get(named, change.config, &context.identity, stop, assess);
-    Ok(Environment::new(id.clone(), spec.clone(), repository, chart, cluster, intent, stop))
+    let mut environment = Environment::new(id.clone(), spec.clone(), repository, chart, cluster, intent, stop);
+    environment.sources = change.sources(spec).map_err(|error| Failure::of(&error))?;
+    Ok(environment)
 }
 
 /// Begins the worker that syncs.
@@ -177,6 +186,10 @@ fn operate(change: &Change<'_>, environment: Arc<Environment>) {
         change.tasks.spawn(readable::of_chart(context.clone(), environment.clone(), chart.state()).instrument(span()));
         change.tasks.spawn(wake_on_versions(chart.state(), environment.clone()));
     }
+    change.tasks.spawn(readable::of_sources(context.clone(), environment.clone()).instrument(span()));
+    for source in &environment.sources {
+        change.tasks.spawn(wake_on_commits(source.repository.refs(), environment.clone()));
+    }
     let reconciliation = work(
         environment.sync.clone(),
         environment.stop.clone(),
@@ -185,6 +198,19 @@ fn operate(change: &Change<'_>, environment: Arc<Environment>) {
         reconcile::Reconciliation::new(context, &environment),
     );
     change.tasks.spawn(reconciliation.instrument(span()));
+}
+
+/// Pokes whenever the refs of another source are others.
+async fn wake_on_commits(mut news: News, environment: Arc<Environment>) {
+    loop {
+        tokio::select! {
+            changed = news.changed() => match changed {
+                Ok(()) => environment.wake(),
+                Err(_) => return,
+            },
+            () = environment.stop.cancelled() => return,
+        }
+    }
 }
 
 /// Pokes whenever another version of the chart is wanted, or why none is known has changed.

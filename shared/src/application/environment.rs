@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::kustomize::{KustomizeSpec, PostRender};
-use super::{ArtifactSpec, EnvironmentName, RequiredSigner, ValueFrom};
-use crate::revision::CommitId;
+use super::{ArtifactSpec, EnvironmentName, EnvironmentSource, Follow, RequiredSigner, ValueFrom};
 
 /// One place where an application runs: where its manifests are, where they go, and the policies of sync and promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +20,8 @@ pub struct EnvironmentSpec {
     pub follow: Follow,
     /// The artifact of a registry that they come from instead; `repository` describes it then.
     pub artifact: Option<ArtifactSpec>,
+    /// Others whose files are seen beside those.
+    pub sources: Vec<EnvironmentSource>,
     /// The folder of the manifests; the whole repository where empty.
     pub path: String,
     /// How manifests become objects.
@@ -63,6 +64,7 @@ impl EnvironmentSpec {
             repository,
             follow: Follow::default(),
             artifact: None,
+            sources: Vec::new(),
             path: String::new(),
             render: RenderKind::default(),
             files: FilesSpec::default(),
@@ -142,39 +144,6 @@ impl VariableKind {
         match self {
             Self::ConfigMap => "ConfigMap",
             Self::Secret => "Secret",
-        }
-    }
-}
-
-/// What is deployed of a repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Follow {
-    /// The remote's default branch.
-    #[default]
-    Default,
-    /// A branch.
-    Branch(String),
-    /// A tag. Nothing is promoted to it: a promotion is a commit on a branch.
-    Tag(String),
-    /// The newest tag that matches a pattern, in natural order. Nothing is promoted to it.
-    NewestTag(String),
-    /// The newest version in a range of those that tags name. Nothing is promoted to it.
-    Semver(String),
-    /// A commit, which never moves. Nothing is promoted to it.
-    Commit(CommitId),
-}
-
-impl Follow {
-    /// Whether promotions can be commits on what is followed.
-    pub fn is_branch(&self) -> bool {
-        matches!(self, Self::Default | Self::Branch(_))
-    }
-
-    /// The branch that promotions go to, where one is named.
-    pub fn branch(&self) -> Option<&str> {
-        match self {
-            Self::Branch(branch) => Some(branch),
-            Self::Default | Self::Tag(_) | Self::NewestTag(_) | Self::Semver(_) | Self::Commit(_) => None,
         }
     }
 }

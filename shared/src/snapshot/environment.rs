@@ -116,6 +116,9 @@ pub struct SpecSummary {
     /// `podinfo 6.x of oci://registry.example/charts`. Empty where the manifests are in the deploy repository.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub chart: String,
+    /// The other sources of its files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceSummary>,
     /// The cluster by its name in the agent.
     pub cluster: String,
     /// The namespace.
@@ -129,4 +132,29 @@ pub struct SpecSummary {
     /// Changing it manually requires role `approver`.
     #[serde(default)]
     pub protected: bool,
+}
+
+/// Another source of an environment's files, without what could be a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceSummary {
+    /// What paths call it, behind a `$`.
+    pub name: String,
+    /// Its repository, redacted, or its artifact.
+    pub repository: String,
+    /// What of it is taken: a branch, a tag, a range. Empty where that is the default branch, or what its artifact says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub follows: String,
+    /// The folder of it that is taken.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+}
+
+impl SourceSummary {
+    /// `values: ssh://forge.example/ops/values.git main, teams/shop`, for people.
+    pub fn describe(&self) -> String {
+        let Self { name, repository, follows, path } = self;
+        let follows = if follows.is_empty() { String::new() } else { format!(" {follows}") };
+        let path = if path.is_empty() { String::new() } else { format!(", {path}") };
+        format!("{name}: {repository}{follows}{path}")
+    }
 }

@@ -5,6 +5,7 @@ mod directory;
 mod expand;
 mod parameters;
 mod project;
+mod referenced;
 mod set;
 mod source;
 

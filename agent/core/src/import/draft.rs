@@ -61,6 +61,23 @@ pub struct Environment {
     pub(super) variables: Option<Variables>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) artifact: Option<Artifact>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) source: Vec<Source>,
+}
+
+/// `[[application.environment.source]]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) repository: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) branch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) semver: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) commit: Option<String>,
 }
 
 /// `[application.environment.artifact]`

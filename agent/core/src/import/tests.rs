@@ -279,6 +279,47 @@ fn a_chart_comes_with_its_values() {
 }
 
 #[test]
+fn values_of_another_repository_are_a_source() {
+    let sources = |more: &str| {
+        application(&format!(
+            "sources:
+- {{ repoURL: https://git.example.org/ops/charts, path: charts/shop, targetRevision: main, helm: {{ valueFiles: [$values/prod.yaml, $Common/all.yaml, own.yaml] }} }}
+- {{ repoURL: https://git.example.org/ops/values, ref: values, targetRevision: v1.2.3 }}
+- {{ repoURL: https://git.example.org/ops/charts, ref: Common, targetRevision: {more} }}"
+        ))
+    };
+    let told_tag = "Application argocd/shop: differs spec.sources.targetRevision: v1.2.3 is treated as a tag";
+    let (drafts, told) = read(Tool::ArgoCd, &sources("next"), &around(&[]));
+    let environment = &drafts[0]["environment"][0];
+    assert_eq!(
+        (&environment["repository"], &environment["path"]),
+        (&json!("https://git.example.org/ops/charts"), &json!("charts/shop"))
+    );
+    assert_eq!(
+        environment["source"],
+        json!([
+            { "name": "values", "repository": "https://git.example.org/ops/values", "tag": "v1.2.3" },
+            { "name": "common", "repository": "https://git.example.org/ops/charts", "branch": "next" },
+        ])
+    );
+    let files = json!(["$values/prod.yaml", "$common/all.yaml", "charts/shop/own.yaml"]);
+    assert_eq!((&environment["helm"]["values_files"], told), (&files, vec![told_tag.to_owned()]));
+
+    // What is of the same branch of the same repository is no other source.
+    let (drafts, _) = read(Tool::ArgoCd, &sources("main"), &around(&[]));
+    let environment = &drafts[0]["environment"][0];
+    assert_eq!(environment["helm"]["values_files"][1], json!("all.yaml"));
+    assert_eq!(environment["source"].as_array().map(Vec::len), Some(1));
+
+    let (drafts, told) = read(Tool::ArgoCd, &sources("1f3c2a9"), &around(&[]));
+    assert_eq!(drafts[0]["environment"][0]["helm"]["values_files"].as_array().map(Vec::len), Some(2));
+    assert!(
+        told.contains(&"Application argocd/shop: not imported spec.source.helm.valueFiles: $Common/all.yaml is of source Common, which is not imported".to_owned()),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_set_is_the_applications_that_it_makes() {
     let set = |generators: &str, go: bool, name: &str, path: &str| {
         format!(

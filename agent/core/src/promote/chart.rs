@@ -59,9 +59,9 @@ pub(super) fn into_chart(manifests: &Manifests<'_>, folder: &str, images: &[&Pro
 struct Values {
     /// Of the environment.
     own: Vec<TreeEntry>,
-    /// Of the chart.
-    shared: Option<TreeEntry>,
-    /// Whether those of the chart may be changed: it is in the repository, and the environment has no files of its own.
+    /// Of other sources, and of the chart.
+    shared: Vec<TreeEntry>,
+    /// Whether those of the chart may be changed: it is in the repository, and there are no files of values beside it.
     writes_shared: bool,
     /// What is in each, with what was changed.
     contents: BTreeMap<String, Vec<u8>>,
@@ -81,12 +81,17 @@ impl Values {
             contents.insert(entry.path.clone(), content);
             Ok(Some(entry))
         };
-        let mut own = Vec::new();
+        let (mut own, mut shared) = (Vec::new(), Vec::new());
         for path in manifests.release.spec.values_files.iter().rev() {
-            own.extend(read(path)?);
+            let entry = read(path)?;
+            let is_of_source = entry.as_ref().is_some_and(|entry| manifests.is_of_source(&entry.path));
+            let of = if is_of_source { &mut shared } else { &mut own };
+            of.extend(entry);
         }
-        let shared = read(&format!("{folder}/values.yaml"))?;
-        let writes_shared = own.is_empty() && manifests.release.spec.chart.is_none();
+        let is_overruled = !own.is_empty() || !shared.is_empty();
+        let is_here = manifests.release.spec.chart.is_none() && !manifests.is_of_source(folder);
+        shared.extend(read(&format!("{folder}/values.yaml"))?);
+        let writes_shared = is_here && !is_overruled;
         Ok(Self { own, shared, writes_shared, contents, changed: BTreeMap::new() })
     }
 
@@ -116,7 +121,7 @@ impl Values {
         if self.own.is_empty() && !self.writes_shared {
             return Err(PromoteError::NoValuesFile { image: image.image.clone() });
         }
-        let path = self.own.first().or(self.shared.as_ref()).map_or("values.yaml", |entry| &entry.path).to_owned();
+        let path = self.own.first().or(self.shared.first()).map_or("values.yaml", |entry| &entry.path).to_owned();
         let at = at.first().map_or_else(|| "image".to_owned(), |keys| keys.join("."));
         Err(PromoteError::NotInValues { image: image.image.clone(), at, path })
     }

@@ -56,6 +56,7 @@ impl Request<'_> {
             jsonnet,
             age_keys_only,
             namespace,
+            sources,
             // Of what is fetched, deployed and promoted; keys and variables are told beside it.
             name: _,
             repository: _,
@@ -71,9 +72,11 @@ impl Request<'_> {
             protected: _,
         } = spec;
         let variables = variables.map(|digest| digest.0);
+        // What a source is at is told by its files; which folder of it is taken is not.
+        let sources: String = sources.iter().map(|source| format!(" {}={:?}", source.name, source.path)).collect();
         format!(
             "{FORMAT} {environment} {path:?} {render:?} {files:?} {namespace:?} {kustomize:?} {helm:?} {jsonnet:?} {age_keys_only} \
-             {variables:?} {keys:?}"
+             {variables:?} {keys:?}{sources}"
         )
     }
 }

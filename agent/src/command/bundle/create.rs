@@ -84,6 +84,14 @@ pub(crate) enum CreateError {
         /// What is wrong.
         why: String,
     },
+    /// Its files come from several repositories, and a bundle carries those of one.
+    #[error("{environment} has other sources ({sources}), and a bundle carries the files of one repository")]
+    Sources {
+        /// Which.
+        environment: EnvironmentId,
+        /// Their names.
+        sources: String,
+    },
     /// The archive of the chart is not kept any more.
     #[error("the archive of chart {0} is not kept by the agent")]
     NoChart(String),
@@ -97,6 +105,9 @@ impl Hint for CreateError {
             Self::Incomplete { .. } => "push the image again".into(),
             Self::OtherPlatform { .. } => "name a platform that each image has with --platform, or none for all".into(),
             Self::NoChart(_) => "sync the environment again: the agent fetches the chart then".into(),
+            Self::Sources { .. } => {
+                "bring its files together in one repository, or carry each repository over with git".into()
+            }
             Self::Odd { .. } => "".into(),
         }
     }
@@ -108,6 +119,11 @@ pub(super) async fn create(asked: &Asked, out: &mut dyn Write, progress: &mut dy
     let config = Config::load(path)?;
     let data_dir = places::data_dir(&config.agent)?;
     let spec = super::configured(&config, path, environment)?;
+    if !spec.sources.is_empty() {
+        let sources: Vec<&str> = spec.sources.iter().map(|source| source.name.as_str()).collect();
+        let (environment, sources) = (environment.clone(), sources.join(", "));
+        return Err(CreateError::Sources { environment, sources }.into());
+    }
     let sync = wanted(&data_dir, asked)?;
     let base = path.parent().unwrap_or(Path::new("/"));
     let manifests = files(&config, base, &data_dir, &spec, &sync)?;

@@ -10,8 +10,9 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
-    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSpec, FollowSpec, HelmSpec,
-    ImageSpec, KustomizeSpec, PromotePolicy, RemoteFile, ServiceSpec, TestCommand, TestRun, TestSpec, ValueFrom,
+    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec,
+    FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, PromotePolicy, RemoteFile, ServiceSpec, TestCommand, TestRun,
+    TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
@@ -140,6 +141,7 @@ impl Limits<'_> {
             repository,
             follow: _,
             artifact,
+            sources,
             path: _,
             render: _,
             files: _,
@@ -162,6 +164,18 @@ impl Limits<'_> {
                 say(&[Step::Key("artifact"), Step::Key(key)], message);
             }),
             None => self.repository(repository, &mut |message| say(&[Step::Key("repository")], message)),
+        }
+        for (at, source) in sources.iter().enumerate() {
+            let EnvironmentSource { name: _, repository, follow: _, artifact, path: _ } = source;
+            let place = [Step::Key("source"), Step::Index(at)];
+            let mut say =
+                |below: &[Step], message| say(&place.iter().chain(below).cloned().collect::<Vec<_>>(), message);
+            match artifact {
+                Some(artifact) => self.artifact(artifact, &mut |key, message| {
+                    say(&[Step::Key("artifact"), Step::Key(key)], message);
+                }),
+                None => self.repository(repository, &mut |message| say(&[Step::Key("repository")], message)),
+            }
         }
         self.kustomize(kustomize, &mut |key, message| say(&[Step::Key("kustomize"), Step::Key(key)], message));
         let HelmSpec {
@@ -466,6 +480,17 @@ mod tests {
             (
                 environment("artifact = { repository = 'oci://registry.example/charts/a', verify = ['a.pub'] }\n")
                     .replace("repository = 'https://forge/ops/fleet'\n", ""),
+                refused("verify"),
+            ),
+            (environment("source = [{ name = 'a', repository = 'https://forge/ops/fleet' }]\n"), Vec::new()),
+            (
+                environment("source = [{ name = 'a', repository = 'https://forge/else/fleet' }]\n"),
+                vec!["repository https://forge/else/fleet is not among the repositories of source teams".to_owned()],
+            ),
+            (
+                environment(
+                    "source = [{ name = 'a', artifact = { repository = 'oci://registry.example/charts/a', verify = ['a.pub'] } }]\n",
+                ),
                 refused("verify"),
             ),
             (

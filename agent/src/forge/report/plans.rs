@@ -13,7 +13,7 @@ use futures::future::select_all;
 use quarterdeck_core::merge_comment::{MergePlan, PlannedMerge};
 use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_git::{GitErrorKind, RefSnapshot};
-use quarterdeck_shared::application::{EnvironmentId, Follow};
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentSourceName, Follow};
 use quarterdeck_shared::error::chain;
 use quarterdeck_shared::revision::CommitId;
 use tokio::sync::{Notify, watch};
@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::context::{Context, Environment};
 use crate::forge::api::{MergeRequest, OpenMergeRequest};
 use crate::forge::{Forge, ForgeError};
+use crate::poll::Repository;
 use crate::reconcile;
 
 /// What they are called in the log.
@@ -52,16 +53,19 @@ pub(super) struct Plans {
 /// Plans the merge requests of one forge.
 pub(super) struct Planner {
     forge: Forge,
-    /// By what the forge calls a repository, the environments that are deployed from it.
-    deployed: BTreeMap<String, Vec<EnvironmentId>>,
+    /// By what the forge calls a repository, what is deployed from it.
+    deployed: BTreeMap<String, Vec<Deployed>>,
     plans: watch::Sender<Plans>,
     /// Notified when a plan is another.
     news: Arc<Notify>,
-    known: BTreeMap<(MergeRequest, EnvironmentId), Known>,
+    known: BTreeMap<(MergeRequest, Deployed), Known>,
     /// By repository the refs that all was planned at.
     seen: BTreeMap<String, Arc<RefSnapshot>>,
     patience: Patience,
 }
+
+/// An environment, and which of its sources a repository is; nothing of its own.
+type Deployed = (EnvironmentId, Option<EnvironmentSourceName>);
 
 /// What was planned of one merge request in one environment.
 struct Known {
@@ -73,12 +77,16 @@ struct Known {
 impl Planner {
     /// Nothing is planned yet. Nothing at all where the forge is not to, or has no manifests of ours.
     pub(super) fn new(forge: Forge, config: &Config, base: &Path, news: &Arc<Notify>) -> Option<Self> {
-        let mut deployed: BTreeMap<String, Vec<EnvironmentId>> = BTreeMap::new();
+        let mut deployed: BTreeMap<String, Vec<Deployed>> = BTreeMap::new();
         for application in &config.applications {
             for spec in &application.environments {
-                let address = RepositoryUrl::parse(&spec.repository, base).ok();
-                if let Some(project) = address.and_then(|address| forge.project(&address)) {
-                    deployed.entry(project).or_default().push(EnvironmentId::new(&application.name, &spec.name));
+                let sources = spec.sources.iter().map(|source| (&source.repository, Some(source.name.clone())));
+                for (repository, source) in [(&spec.repository, None)].into_iter().chain(sources) {
+                    let address = RepositoryUrl::parse(repository, base).ok();
+                    if let Some(project) = address.and_then(|address| forge.project(&address)) {
+                        let id = EnvironmentId::new(&application.name, &spec.name);
+                        deployed.entry(project).or_default().push((id, source));
+                    }
                 }
             }
         }
@@ -122,8 +130,8 @@ impl Planner {
 
     /// The refs of the repositories, as they change.
     fn refs(&self, context: &Context) -> Vec<watch::Receiver<Option<Arc<RefSnapshot>>>> {
-        let environments = self.deployed.values().filter_map(|ids| ids.iter().find_map(|id| context.environment(id)));
-        environments.map(|environment| environment.repository.refs()).collect()
+        let refs = |(id, source): &Deployed| Some(context.environment(id)?.repository_of(source.as_ref()).refs());
+        self.deployed.values().filter_map(|all| all.iter().find_map(refs)).collect()
     }
 
     /// Looks at the repositories whose refs are others than at the last look; tells when to look again in any case.
@@ -133,8 +141,10 @@ impl Planner {
         }
         let mut again = None;
         for (project, ids) in self.deployed.clone() {
-            let environments: Vec<_> = ids.iter().filter_map(|id| context.environment(id)).collect();
-            let refs = environments.first().and_then(|first| first.repository.refs().borrow().clone());
+            let place =
+                |(id, source): &Deployed| Some(Place { environment: context.environment(id)?, source: source.clone() });
+            let environments: Vec<Place> = ids.iter().filter_map(place).collect();
+            let refs = environments.first().and_then(|first| first.repository().refs().borrow().clone());
             let Some(refs) = refs.filter(|_| environments.len() == ids.len()) else {
                 again = Some(Instant::now() + BEGINS);
                 continue;
@@ -168,7 +178,7 @@ impl Planner {
         &mut self,
         context: &Arc<Context>,
         project: &str,
-        environments: &[Arc<Environment>],
+        environments: &[Place],
         refs: &RefSnapshot,
         open: Vec<OpenMergeRequest>,
     ) -> bool {
@@ -177,12 +187,12 @@ impl Planner {
             let Some(tip) = refs.branches.get(&merge_request.target) else { continue };
             let of = MergeRequest { project: project.to_owned(), number: merge_request.number };
             let mut planned = Vec::new();
-            for environment in environments.iter().filter(|one| follows(one, &merge_request.target, refs)) {
-                let key = (of.clone(), environment.id.clone());
+            for place in environments.iter().filter(|one| follows(one.follow(), &merge_request.target, refs)) {
+                let key = (of.clone(), (place.environment.id.clone(), place.source.clone()));
                 let before = self.known.remove(&key).filter(|known| known.is_of(&merge_request.head, tip));
                 let now = match before {
                     Some(before) => before,
-                    None => Known::plan(context, environment, &merge_request, tip).await,
+                    None => Known::plan(context, place, &merge_request, tip).await,
                 };
                 is_whole &= now.planned.plan.is_ok();
                 planned.push(now.planned.clone());
@@ -219,15 +229,19 @@ impl Known {
         self.planned.plan.is_ok() && self.head == *head && self.tip == *tip
     }
 
-    async fn plan(context: &Arc<Context>, environment: &Environment, of: &OpenMergeRequest, tip: &CommitId) -> Self {
+    async fn plan(context: &Arc<Context>, place: &Place, of: &OpenMergeRequest, tip: &CommitId) -> Self {
+        let Place { environment, source } = place;
         let (head, number) = (of.head.clone(), of.number);
         let wanted = head.clone();
-        let fetched = environment.repository.work(move |mirror| match mirror.commit_info(&wanted) {
+        let fetched = place.repository().work(move |mirror| match mirror.commit_info(&wanted) {
             Err(error) if error.kind() == GitErrorKind::NotFound => mirror.merge_request(number).map(drop),
             answer => answer.map(drop),
         });
         let plan = match fetched.await {
-            Ok(()) => reconcile::merge::plan(context, environment, &head, tip).await.map_err(|error| chain(&error)),
+            Ok(()) => {
+                let plan = reconcile::merge::plan(context, environment, source.as_ref(), &head, tip).await;
+                plan.map_err(|error| chain(&error))
+            }
             Err(error) => Err(chain(&error)),
         };
         let planned = PlannedMerge { environment: environment.id.clone(), plan };
@@ -235,9 +249,27 @@ impl Known {
     }
 }
 
-/// Whether an environment is deployed from a branch.
-fn follows(environment: &Environment, branch: &str, refs: &RefSnapshot) -> bool {
-    match &environment.spec.follow {
+/// An environment in force, and which of its sources is looked at.
+struct Place {
+    environment: Arc<Environment>,
+    source: Option<EnvironmentSourceName>,
+}
+
+impl Place {
+    fn repository(&self) -> &Repository {
+        self.environment.repository_of(self.source.as_ref())
+    }
+
+    fn follow(&self) -> &Follow {
+        let spec = &self.environment.spec;
+        let of = |name: &EnvironmentSourceName| spec.sources.iter().find(|source| source.name == *name);
+        self.source.as_ref().and_then(of).map_or(&spec.follow, |source| &source.follow)
+    }
+}
+
+/// Whether a branch is what is followed.
+fn follows(follow: &Follow, branch: &str, refs: &RefSnapshot) -> bool {
+    match follow {
         Follow::Branch(followed) => followed == branch,
         Follow::Default => refs.default_branch.as_deref() == Some(branch),
         Follow::Tag(_) | Follow::NewestTag(_) | Follow::Semver(_) | Follow::Commit(_) => false,

@@ -21,6 +21,8 @@ pub enum Cover {
     Repository,
     /// The registry of an artifact answers, and what it has may be deployed.
     Artifact,
+    /// The other sources of an environment's files are polled, and what they have may be deployed.
+    Source,
     /// The registry or chart repository of a chart answers which versions there are.
     Chart,
     /// The Secret with which the cluster pulls images is as the configuration says. No claim stands on it yet: new pods will.
@@ -48,7 +50,7 @@ impl Unseen {
         match of {
             Cover::Cluster => format!("{what} cannot be observed: {reason}"),
             Cover::Watch => format!("{what} not watched: {reason}"),
-            Cover::Repository | Cover::Chart => format!("{what} cannot be read: {reason}"),
+            Cover::Repository | Cover::Source | Cover::Chart => format!("{what} cannot be read: {reason}"),
             Cover::Artifact | Cover::PullSecret => format!("{what} is not up to date: {reason}"),
         }
     }
@@ -83,8 +85,8 @@ impl EnvironmentStatus {
             shown.last_known = Some(known);
         }
         // Why it is Unknown outranks what was known before; a repository that cannot be read changes no verdict, nor does an
-        // artifact, a chart or a pull secret.
-        let others = [Cover::Repository, Cover::Artifact, Cover::Chart, Cover::PullSecret];
+        // artifact, another source, a chart or a pull secret.
+        let others = [Cover::Repository, Cover::Artifact, Cover::Source, Cover::Chart, Cover::PullSecret];
         let other = others.into_iter().find_map(lacks).filter(|_| self.message.is_empty());
         if let Some(unseen) = cluster.or(watch.filter(|_| known.sync == SyncStatus::Synced)).or(other) {
             shown.message = unseen.describe();

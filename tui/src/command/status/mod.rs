@@ -23,7 +23,7 @@ use quarterdeck_shared::application::Address;
 use quarterdeck_shared::error::hint_line;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
-    ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object, RepositoryStatus,
+    ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object, RepositoryStatus, SpecSummary,
 };
 use serde::Serialize;
 
@@ -161,7 +161,10 @@ fn unreachable(state: &State, of: Option<&Chosen>, context: &mut Context) -> io:
     let is_repository = |address: &str| {
         of.is_none_or(|of| {
             let is_code = of.application.code.as_deref() == Some(address);
-            is_code || of.environments.iter().any(|one| one.spec.repository == address)
+            let is_of = |spec: &SpecSummary| {
+                spec.repository == address || spec.sources.iter().any(|source| source.repository == address)
+            };
+            is_code || of.environments.iter().any(|one| is_of(&one.spec))
         })
     };
     let mut lines = Vec::new();

@@ -7,7 +7,7 @@ use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::snapshot::{
     ApplicationSourceStatus, ApplicationStatus, DefinedIn, EnvironmentStatus, Hold, Key, Object, Pending, Progress,
-    RenderedFrom, ResourceStatus,
+    RenderedFrom, ResourceStatus, SourceSummary,
 };
 
 use super::Chosen;
@@ -162,6 +162,9 @@ fn facts(
     facts.add("Revision", Tone::Plain, environment.revision.as_ref().map(Revision::in_git).unwrap_or_default());
     let chart = environment.revision.as_ref().and_then(|revision| revision.chart.as_ref());
     facts.add("Chart", Tone::Plain, chart.map(ToString::to_string).unwrap_or_default());
+    let sources = environment.revision.iter().flat_map(|revision| &revision.sources);
+    let sources = sources.map(|source| format!("{} {}", source.name, source.at.in_git()));
+    facts.all("Source revisions", Tone::Plain, sources);
     let ahead = environment.target.as_ref().filter(|target| Some(*target) != environment.revision.as_ref());
     let pending = environment.pending.as_ref().map(Pending::describe).unwrap_or_default();
     facts.add("Pending", Tone::Warning, pending);
@@ -170,6 +173,7 @@ fn facts(
     facts.delivery(application, state, now);
     let path = if spec.path.is_empty() { String::new() } else { format!(", {}", spec.path) };
     facts.add("Manifests", Tone::Plain, format!("{}{path}", spec.repository));
+    facts.all("Sources", Tone::Plain, spec.sources.iter().map(SourceSummary::describe));
     let rendered = environment.rendered.map(RenderedFrom::describe).unwrap_or_default();
     let tone = if environment.rendered == Some(RenderedFrom::Kept) { Tone::Warning } else { Tone::Plain };
     facts.add("Rendered", tone, rendered);

@@ -181,6 +181,7 @@ fn conditions(page: &mut Page, world: &World, environment: &EnvironmentStatus) {
     let code = application.and_then(|application| application.code.as_deref());
     page.fact("code", code.unwrap_or_default(), Tone::Plain);
     page.fact("manifests", format!("{} {}", spec.repository, spec.path).trim(), Tone::Plain);
+    spec.sources.iter().for_each(|source| page.fact("source", &source.describe(), Tone::Plain));
     let rendered = environment.rendered.map(RenderedFrom::describe).unwrap_or_default();
     let tone = if environment.rendered == Some(RenderedFrom::Kept) { Tone::Warning } else { Tone::Plain };
     page.fact("rendered", rendered, tone);

@@ -8,6 +8,7 @@ use super::super::draft::{self, Artifact, Chart, Environment, Helm};
 use super::super::fields::Fields;
 use super::directory;
 use super::parameters;
+use super::referenced::{self, Own};
 use super::text;
 use crate::follow::revision::WantedTag;
 use crate::tree::paths::join;
@@ -48,9 +49,18 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
         return false;
     };
     fields.take("spec.source.name");
-    fields.take("spec.source.ref");
+    let name_of_own = fields.text("spec.source.ref");
     let revision = fields.text("spec.source.targetRevision");
     let chart = fields.text("spec.source.chart");
+    let own = match &chart {
+        // The first repository of values is the environment's own.
+        Some(_) => {
+            let first = values.iter().find(|source| text(source, "repoURL").is_some());
+            let of = |key: &str| first.and_then(|first| text(first, key)).map(str::to_owned);
+            Own { name: of("ref"), revision: of("targetRevision") }
+        }
+        None => Own { name: name_of_own, revision: revision.clone() },
+    };
     let path = fields.text("spec.source.path").unwrap_or_default();
     if fields.has("spec.source.plugin") {
         // What is said of it follows; without it something else would be deployed.
@@ -85,7 +95,8 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
     if !directory::read(fields, environment) {
         return false;
     }
-    environment.helm = Helm { chart: environment.helm.chart.take(), ..helm(fields, name, values, environment) };
+    let helm = helm(fields, name, (&own, values), environment);
+    environment.helm = Helm { chart: environment.helm.chart.take(), ..helm };
     is_whole
 }
 
@@ -183,13 +194,13 @@ fn subfolders(around: &Around, environment: &Environment) -> bool {
     !is_rendered && below.iter().any(|file| file.contains('/'))
 }
 
-fn helm(fields: &mut Fields<'_>, name: &str, sources: &[Value], environment: &Environment) -> Helm {
+fn helm(fields: &mut Fields<'_>, name: &str, sources: (&Own, &[Value]), environment: &mut Environment) -> Helm {
     let mut helm = Helm {
         release_name: fields.text("spec.source.helm.releaseName").filter(|release| release != name),
         ..Helm::default()
     };
     for file in fields.list("spec.source.helm.valueFiles") {
-        match values_file(file.as_str().unwrap_or_default(), sources, environment) {
+        match values_file(fields, file.as_str().unwrap_or_default(), sources, environment) {
             Ok(file) => helm.values_files.push(file),
             Err(words) => fields.not("spec.source.helm.valueFiles", words),
         }
@@ -233,20 +244,18 @@ fn values_of(fields: &mut Fields<'_>, text: &str) -> Map<String, Value> {
     }
 }
 
-/// A values file as we name it: from the root of its repository.
-fn values_file(written: &str, sources: &[Value], environment: &Environment) -> Result<String, String> {
+/// A values file as we name it: from the root of its repository, or of a source.
+fn values_file(
+    fields: &mut Fields<'_>,
+    written: &str,
+    (own, sources): (&Own, &[Value]),
+    environment: &mut Environment,
+) -> Result<String, String> {
     if written.contains("://") {
         return Err(format!("{written}: values files are not downloaded: put it into the repository"));
     }
-    if let Some(rest) = written.strip_prefix('$') {
-        let (of, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let repository =
-            sources.iter().find(|source| text(source, "ref") == Some(of)).and_then(|source| text(source, "repoURL"));
-        return match repository {
-            Some(repository) if repository == environment.repository => Ok(path.to_owned()),
-            Some(repository) => Err(format!("{written} is in {repository}: an environment has one repository")),
-            None => Err(format!("no source has ref {of}")),
-        };
+    if written.starts_with('$') {
+        return referenced::values_file(fields, written, own, sources, environment, follow);
     }
     if environment.helm.chart.is_some() {
         return Err(format!("{written} is inside the chart: only values.yaml of a chart is read"));

@@ -106,6 +106,7 @@ fn promoted_by(
     let manifests = Manifests {
         tree: &Files::new(files),
         path: "apps/shop",
+        sources: &[],
         render,
         files: &FilesSpec::default(),
         release,
@@ -195,7 +196,8 @@ fn a_kustomization_names_the_image_as_its_resources_do() {
         let (spec, capabilities) = (&HelmSpec::default(), &|| Ok(Capabilities::default()));
         let release = &Release { name: "shop", namespace: "prod", spec, capabilities };
         let (tree, path, render) = (&Files::new(&files), "apps/shop/", RenderKind::Auto);
-        let manifests = Manifests { tree, path, render, files: &FilesSpec::default(), release, programs: &Small };
+        let manifests =
+            Manifests { tree, path, sources: &[], render, files: &FilesSpec::default(), release, programs: &Small };
         let image = if image.contains("nginx") { "nginx" } else { "reg.example/ops/shop" };
         let image = Promoted { image: image.into(), ..to(PromoteBy::Tag) };
         let (edits, _) = promote_all(&manifests, std::slice::from_ref(&image)).unwrap();
@@ -365,6 +367,7 @@ fn promoted_beside(values_files: &[&str], files: &[(&str, &str)]) -> Result<Vec<
     let manifests = Manifests {
         tree,
         path: &folder,
+        sources: &["$common".to_owned()],
         render: RenderKind::Helm,
         files: &FilesSpec::default(),
         release,
@@ -383,6 +386,11 @@ fn the_values_of_a_chart_of_elsewhere_are_read_and_never_written() {
     assert_eq!(promoted, edit("image: {tag: '1.4.0'}\n"), "its repository is in the values of the chart");
     let told = promoted_beside(&["envs/prod.yaml"], &prod("replicas: 2\n")).unwrap_err();
     assert!(told.contains("write `image.tag` into envs/prod.yaml once"), "{told}");
+    let files = [("envs/prod.yaml", "image: {tag: '1.2'}\n"), ("$common/all.yaml", "image: {tag: '1.1'}\n")];
+    let promoted = promoted_beside(&["$common/all.yaml", "envs/prod.yaml"], &files);
+    assert_eq!(promoted, edit("image: {tag: '1.4.0'}\n"), "the values of another source are left alone");
+    let told = promoted_beside(&["$common/all.yaml"], &files).unwrap_err();
+    assert!(told.contains("the environment has none"), "{told}");
     let told = promoted_beside(&[], &[]).unwrap_err();
     assert!(
         told.contains("the environment has none, and the chart is not in the repository\nhint: write the tag"),

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use quarterdeck_shared::application::{EnvironmentSpec, FilesSpec, HelmSpec, JsonnetSpec, RenderKind};
+use quarterdeck_shared::application::{
+    EnvironmentSource, EnvironmentSpec, FilesSpec, Follow, HelmSpec, JsonnetSpec, RenderKind,
+};
 use quarterdeck_shared::error::{Failure, Hint as _, chain};
 use quarterdeck_shared::resource::ResourceRef;
 use serde_json::json;
@@ -260,6 +262,13 @@ fn each_option_that_has_a_say_is_asked_for() {
     assert_eq!(ask(&policy, None, &[]), same, "what a sync may do has no say in what is rendered");
     let values = json!({ "replicas": 2 }).as_object().unwrap().clone();
     let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let source = |path: &str| EnvironmentSource {
+        name: "values".parse().unwrap(),
+        repository: "/v".to_owned(),
+        follow: Follow::Default,
+        artifact: None,
+        path: path.to_owned(),
+    };
     let others = [
         ask(&EnvironmentSpec { path: "apps".to_owned(), ..spec.clone() }, None, &[]),
         ask(&EnvironmentSpec { render: RenderKind::Plain, ..spec.clone() }, None, &[]),
@@ -284,6 +293,8 @@ fn each_option_that_has_a_say_is_asked_for() {
             &[],
         ),
         ask(&EnvironmentSpec { age_keys_only: true, ..spec.clone() }, None, &[]),
+        ask(&EnvironmentSpec { sources: vec![source("")], ..spec.clone() }, None, &[]),
+        ask(&EnvironmentSpec { sources: vec![source("prod")], ..spec.clone() }, None, &[]),
         ask(&spec, Some([1; 32]), &[]),
         ask(&spec, None, &["age.txt 189".to_owned()]),
     ];

@@ -3,6 +3,7 @@ mod elsewhere;
 use super::*;
 use crate::render::elsewhere::Nowhere;
 use crate::tree::memory::Files;
+use crate::tree::sourced::{Source, Sourced};
 use quarterdeck_shared::error::Failure;
 
 fn needs_of(files: &[(&str, &str)], folder: &str) -> Result<Needs, KustomizationError> {
@@ -50,6 +51,32 @@ fn what_is_named_is_taken_and_its_names_too() {
     for input in ["apps/shop/prod", "apps/shop/base", "apps/common/app.ini", "parts/tls", "parts/shared/tls.yaml"] {
         assert!(needs.inputs.contains(input), "{input}: {:?}", needs.inputs);
     }
+}
+
+#[test]
+fn a_base_of_another_source_is_taken_by_its_folder() {
+    let own = Files::new(&[("envs/prod/kustomization.yaml", "resources: [../../$base/shop]\nnamePrefix: prod-\n")]);
+    let base = Files::new(&[
+        ("shop/kustomization.yaml", "resources: [a.yaml, ../common]\n"),
+        ("shop/a.yaml", ""),
+        ("common/kustomization.yaml", "resources: [b.yaml]\n"),
+        ("common/b.yaml", ""),
+        ("other/c.yaml", ""),
+    ]);
+    let tree = Sourced { tree: &own, sources: vec![Source { folder: "$base", tree: &base }] };
+    let needs = needs(&tree, "envs/prod").unwrap();
+    let taken: Vec<&str> = needs.files.keys().map(String::as_str).collect();
+    assert_eq!(
+        taken,
+        [
+            "$base/common/b.yaml",
+            "$base/common/kustomization.yaml",
+            "$base/shop/a.yaml",
+            "$base/shop/kustomization.yaml",
+            "envs/prod/kustomization.yaml",
+        ]
+    );
+    assert!(needs.inputs.contains("$base/shop") && needs.inputs.contains("$base/common"), "{:?}", needs.inputs);
 }
 
 #[test]
