@@ -26,10 +26,11 @@ fn required(identity: &str, issuer: &str) -> String {
     )
 }
 
-fn signs(services: &str) -> String {
+/// Signs for an identity, and attaches this.
+fn signs(attached: &str) -> String {
     format!(
-        "[application.sign]\nsbom = 'spdx'\nprovenance = true\n[application.sign.keyless]\nidentity = '{OWN}'\nissuer = '{ISSUER}'\n\
-         identity_token_file = 'token'\ntrusted_root = 'root.json'\n{services}"
+        "[application.sign]\n{attached}[application.sign.keyless]\nidentity = '{OWN}'\nissuer = '{ISSUER}'\n\
+         identity_token_file = 'token'\ntrusted_root = 'root.json'\n{SERVICES}"
     )
 }
 
@@ -78,7 +79,8 @@ async fn check(world: &World, name: &str) -> Check {
 
 #[tokio::test]
 async fn what_is_pushed_is_signed_for_an_identity_and_promoted_where_it_is_required() {
-    let (world, programs) = signing(&format!("{}{}", required(OWN, ISSUER), signs(SERVICES))).await;
+    let (world, programs) =
+        signing(&format!("{}{}", required(OWN, ISSUER), signs("sbom = 'spdx'\nprovenance = true\n"))).await;
     code(&world).tag("push-1.4.0", "main");
     let run = ended(&world, "push-1.4.0").await;
     assert_eq!(run.phase, Phase::Succeeded, "{run:#?}");
@@ -128,7 +130,7 @@ async fn reconfigure(world: &World, more: &str) {
 
 #[tokio::test]
 async fn what_another_identity_signed_is_refused_and_whose_it_is_is_told() {
-    let (world, _) = signing(&format!("{}{}", required("other@example.com", ISSUER), signs(SERVICES))).await;
+    let (world, _) = signing(&format!("{}{}", required("other@example.com", ISSUER), signs(""))).await;
     let other = "https://another.example";
     let rows = [
         ("other@example.com", ISSUER, format!("found a signature by {OWN}")),
@@ -136,7 +138,7 @@ async fn what_another_identity_signed_is_refused_and_whose_it_is_is_told() {
     ];
     for (number, (identity, issuer, found)) in rows.iter().enumerate() {
         if number > 0 {
-            reconfigure(&world, &format!("{}{}", required(identity, issuer), signs(SERVICES))).await;
+            reconfigure(&world, &format!("{}{}", required(identity, issuer), signs(""))).await;
         }
         let run = pushed(&world, &format!("push-{number}")).await;
         let why = format!("{} is not signed by {identity} (issuer {issuer}): {found}", pinned(&run));
@@ -218,7 +220,7 @@ async fn a_tag_of_others_is_held_until_the_required_identity_signed_it() {
 
 #[tokio::test]
 async fn what_keeps_an_identity_from_signing_is_told_in_plain_words() {
-    let (world, programs) = signing(&signs(SERVICES)).await;
+    let (world, programs) = signing(&signs("")).await;
     let file = |name: &str| world.path(name).display().to_string();
     let cosign = |version: u8| {
         let playground = PathBuf::from(env!("CARGO_BIN_EXE_playground"));
