@@ -5,8 +5,7 @@ use quarterdeck_shared::application::{FilesSpec, JsonnetSpec, RenderKind};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::helm::has_date;
-use super::values::escapes;
+use super::values::{escapes, has_date};
 
 /// Patterns of one environment: each is held against each file.
 const PATTERNS_MAX: usize = 1_000;

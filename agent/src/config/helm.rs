@@ -15,7 +15,7 @@ use super::Interval;
 use super::finding::Finding;
 use super::kustomize::WrittenPostRender;
 use super::locate::Step;
-use super::values::{escapes, two_places};
+use super::values::{escapes, has_date, two_places};
 use crate::charts::keyring_readable;
 
 /// `[application.environment.helm]`.
@@ -182,13 +182,4 @@ pub(super) fn is_plain(address: &str) -> bool {
     let host = address.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
     let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
     name.is_some_and(|name| !matches!(name, "localhost" | "127.0.0.1" | "[::1]"))
-}
-
-/// Whether there is a date of TOML in a value: JSON and YAML know none, and it would be read as a table.
-pub(super) fn has_date(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => fields.contains_key("$__toml_private_datetime") || fields.values().any(has_date),
-        Value::Array(items) => items.iter().any(has_date),
-        _ => false,
-    }
 }

@@ -9,8 +9,7 @@ use quarterdeck_shared::application::{KustomizeSpec, PostRender, RemoteFile, Ren
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::helm::has_date;
-use super::values::escapes;
+use super::values::{escapes, has_date};
 
 /// Repositories and files of one environment: as many as one render takes.
 const REMOTES_MAX: usize = 100;

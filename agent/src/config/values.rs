@@ -60,3 +60,14 @@ pub(super) fn check_address(address: &str, base: &Path, say: &mut impl FnMut(Str
         say(error.to_string());
     }
 }
+
+/// Whether there is a date of TOML in a value: JSON and YAML know none, and it would be read as a table.
+pub(super) fn has_date(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.contains_key("$__toml_private_datetime") || fields.values().any(has_date)
+        }
+        serde_json::Value::Array(items) => items.iter().any(has_date),
+        _ => false,
+    }
+}
