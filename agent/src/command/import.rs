@@ -6,6 +6,7 @@
 
 mod gather;
 mod live;
+mod overlay;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

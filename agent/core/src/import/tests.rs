@@ -548,7 +548,7 @@ spec:
 "
     );
     let (drafts, told) = read(Tool::Flux, &text, &around(&[]));
-    let wanted = json!({ "values": { "REGION": "eu", "COUNT": "3" }, "from": [{ "kind": "Secret", "name": "vars", "optional": true }] });
+    let wanted = json!({ "strict": false, "values": { "REGION": "eu", "COUNT": "3" }, "from": [{ "kind": "Secret", "name": "vars", "optional": true }] });
     assert_eq!(drafts[0]["environment"][0]["variables"], wanted);
     assert_eq!(
         told,
@@ -586,7 +586,7 @@ spec: {{ path: clusters, prune: true, sourceRef: {{ kind: GitRepository, name: f
     around.built.insert("apps/prod/shop".to_owned(), kinds(&["apps/Deployment", "helm.toolkit.fluxcd.io/HelmRelease"]));
     let all = documents("a.yaml", &text);
     let built: Vec<_> = all.iter().filter_map(|document| builds(document, &all)).collect();
-    assert_eq!(built, [("apps/prod/shop".to_owned(), None), ("clusters".to_owned(), None)]);
+    assert_eq!(built, ["apps/prod/shop", "clusters"]);
     let (drafts, told) = read(Tool::Flux, &text, &around);
     assert_eq!(drafts[0]["environment"][0]["path"], "apps/prod/shop");
     assert_eq!(drafts[0]["environment"][0]["repository"], "ssh://git@git.example.org/ops/fleet");
@@ -626,4 +626,119 @@ fn two_of_one_name_are_told_apart() {
     let names: Vec<&str> = drafts.as_array().unwrap().iter().filter_map(|draft| draft["name"].as_str()).collect();
     assert_eq!(names, ["prod-shop", "shop", "shop-2"]);
     assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn values_of_config_maps_are_below_those_of_the_release() {
+    let release = |more: &str| {
+        format!(
+            "{SOURCES}apiVersion: v1
+kind: ConfigMap
+metadata: {{ name: base, namespace: flux-system }}
+data: {{ values.yaml: 'replicas: 1\nimage: {{ tag: a, pull: Always }}\nhosts: [a, b]', more.yaml: 'hosts: [c]', list: '[]' }}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{ name: web, namespace: flux-system }}
+spec:
+  chart: {{ spec: {{ chart: web, version: '1.x', sourceRef: {{ kind: HelmRepository, name: charts }} }} }}
+  valuesFrom: [{more}]
+  values: {{ image: {{ tag: b }} }}
+"
+        )
+    };
+    let told = |kind: &str, why: &str| {
+        let words = match kind {
+            "" => "differs spec.valuesFrom: the values in ConfigMap base are copied into helm.values".to_owned(),
+            kind => {
+                format!("not imported spec.valuesFrom: {kind}: {why}: write its values into helm.values, or into a values file")
+            }
+        };
+        format!("HelmRelease flux-system/web: {words}")
+    };
+    let own = json!({ "image": { "tag": "b" } });
+    let base = json!({ "replicas": 1, "image": { "tag": "b", "pull": "Always" }, "hosts": ["a", "b"] });
+    let both = json!({ "replicas": 1, "image": { "tag": "b", "pull": "Always" }, "hosts": ["c"] });
+    for (more, wanted, lines) in [
+        ("{ kind: ConfigMap, name: base }", &base, vec![told("", "")]),
+        (
+            "{ kind: ConfigMap, name: base }, { kind: ConfigMap, name: base, valuesKey: more.yaml }",
+            &both,
+            vec![told("", ""), told("", "")],
+        ),
+        ("{ kind: Secret, name: base }", &own, vec![told("Secret base", "values in a Secret are not read")]),
+        ("{ kind: ConfigMap, name: other }", &own, vec![told("ConfigMap other", "it is not among the objects")]),
+        (
+            "{ kind: ConfigMap, name: base, valuesKey: none }",
+            &own,
+            vec![told("ConfigMap base", "it does not have this key")],
+        ),
+        ("{ kind: ConfigMap, name: base, valuesKey: list }", &own, vec![told("ConfigMap base", "it is no map of values")]),
+        (
+            "{ kind: ConfigMap, name: base, targetPath: a.b }",
+            &own,
+            vec![told("ConfigMap base", "a value for one path is not read")],
+        ),
+    ] {
+        let (drafts, told) = read(Tool::Flux, &release(more), &around(&[]));
+        assert_eq!((&drafts[0]["environment"][0]["helm"]["values"], told), (wanted, lines), "{more}");
+    }
+}
+
+#[test]
+fn what_a_release_says_of_its_install_is_told_for_what_it_is() {
+    for (more, told) in [
+        ("install: { crds: Skip }", vec!["not imported spec.install.crds: CRDs of a chart are always deployed"]),
+        ("upgrade: { crds: CreateReplace }", vec![]),
+        (
+            "install: { disableHooks: true }",
+            vec!["differs spec.install.disableHooks: hooks are run: helm.skip_hooks skips them in each sync"],
+        ),
+        ("install: { disableHooks: true }, upgrade: { disableHooks: true }", vec![]),
+        (
+            "upgrade: { force: true, remediation: { retries: 3 } }",
+            vec![
+                "not imported spec.upgrade.force: an immutable field that changes is an error: delete the object manually",
+                "differs spec.upgrade.remediation: a failed sync is retried; `qd rollback` goes back",
+            ],
+        ),
+        ("install: { somethingNew: true }", vec!["not imported spec.install.somethingNew: not supported"]),
+    ] {
+        let text = format!(
+            "{SOURCES}apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{ name: web, namespace: flux-system }}\n\
+             spec: {{ chart: {{ spec: {{ chart: web, sourceRef: {{ kind: HelmRepository, name: charts }} }} }}, {more} }}\n"
+        );
+        let (drafts, lines) = read(Tool::Flux, &text, &around(&[]));
+        let wanted: Vec<String> = told.iter().map(|line| format!("HelmRelease flux-system/web: {line}")).collect();
+        assert_eq!((drafts.as_array().map(Vec::len), lines), (Some(1), wanted), "{more}");
+    }
+}
+
+#[test]
+fn a_folder_of_jsonnet_is_rendered_by_it_without_being_asked_for() {
+    let source = format!("source: {{ repoURL: '{OWN}', path: a }}");
+    let why = "Application argocd/shop: differs spec.source.path: the .jsonnet files of the folder are rendered, and no YAML beside them";
+    for (files, wanted, told) in [
+        (vec!["a/shop.jsonnet", "b/other.yaml"], json!("jsonnet"), vec![why]),
+        (vec!["a/shop.jsonnet", "a/Chart.yaml"], Value::Null, vec![]),
+        (vec!["a/shop.jsonnet", "a/kustomization.yaml"], Value::Null, vec![]),
+        (vec!["a/shop.yaml", "ab/shop.jsonnet"], Value::Null, vec![]),
+    ] {
+        let (drafts, lines) = read(Tool::ArgoCd, &application(&source), &around(&files));
+        assert_eq!((drafts[0]["environment"][0]["render"].clone(), lines), (wanted, told.iter().map(|line| (*line).to_owned()).collect()), "{files:?}");
+    }
+}
+
+#[test]
+fn a_values_file_that_may_be_missing_is_omitted_where_it_is() {
+    let helm = "helm: { ignoreMissingValueFiles: true, valueFiles: [values.yaml, ../envs/prod.yaml] }";
+    let files = ["charts/shop/Chart.yaml", "charts/shop/values.yaml"];
+    let source = |repository: &str| format!("source: {{ repoURL: '{repository}', path: charts/shop, {helm} }}");
+    let (drafts, told) = read(Tool::ArgoCd, &application(&source(OWN)), &around(&files));
+    let line = "Application argocd/shop: differs spec.source.helm.valueFiles: charts/envs/prod.yaml is missing, and is omitted: add it to helm.values_files once it exists";
+    let values = |drafts: &Value| drafts[0]["environment"][0]["helm"]["values_files"].clone();
+    assert_eq!((values(&drafts), told), (json!(["charts/shop/values.yaml"]), vec![line.to_owned()]));
+    let (drafts, told) = read(Tool::ArgoCd, &application(&source("https://git.example.org/other.git")), &around(&files));
+    let line = "Application argocd/shop: not imported spec.source.helm.ignoreMissingValueFiles: a missing values file is an error: omit it";
+    assert_eq!((values(&drafts), told), (json!(["charts/shop/values.yaml", "charts/envs/prod.yaml"]), vec![line.to_owned()]));
 }

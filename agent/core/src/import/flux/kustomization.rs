@@ -153,7 +153,8 @@ fn build(fields: &mut Fields<'_>, environment: &mut Environment) {
             format!("{} {} is read in namespace {}: copy it there", text("kind"), text("name"), environment.namespace);
         fields.otherwise("spec.postBuild.substituteFrom", words);
     }
-    environment.variables = Some(Variables { values, from });
+    // As there, one that nothing sets is empty.
+    environment.variables = Some(Variables { strict: false, values, from });
 }
 
 fn is_of_flux_kind(kind: &str) -> bool {
