@@ -3,7 +3,8 @@
 //! Each file `NAME.import` in `$QD_REFEREE` has the words of an import, as `flux fleet --path clusters/production`, of the checkout
 //! `fleet` beside it. The repository is imported, and each environment of the configuration that comes out is rendered by the agent and
 //! by the programs of what it was: see [`flux`] and [`argocd`]. Charts of elsewhere are folders in `charts`, for both; one that is not
-//! there is told, and is not counted as equal.
+//! there is told, and is not counted as equal. Objects of Flux in the folder of a Kustomization are not compared: the import says that
+//! they are environments of their own.
 
 mod argocd;
 mod flux;
@@ -100,8 +101,9 @@ fn compared(root: &Path, words: &[&str]) -> Result<(String, bool), String> {
         "flux" => Box::new(flux::Cluster::read(&repository, &cases)?),
         _ => Box::new(argocd::Applications { repository: &repository }),
     };
-    let mut text =
-        String::from("| environment | of | objects | equal | differing | why |\n| --- | --- | --- | --- | --- | --- |\n");
+    let mut text = String::from(
+        "| environment | of | objects | equal | differing | why |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
     let mut sum = [0_usize; 4];
     for case in &cases {
         let row = match (referee.objects(case), ours(&repository, case, &*referee)) {
@@ -139,7 +141,8 @@ fn import(folder: &Path, tool: &str, more: &[&str]) -> Result<(Vec<Case>, String
     let mut origins = text.lines().filter(|line| line.starts_with("# ") && !line.starts_with("# not imported"));
     let mut cases = Vec::new();
     for application in config.applications {
-        let origin = origins.next().and_then(|line| line[2..].split_once(" of ")).ok_or("an application without origin")?;
+        let origin =
+            origins.next().and_then(|line| line[2..].split_once(" of ")).ok_or("an application without origin")?;
         let file = origin.1.rsplit_once(':').map_or(origin.1, |(file, _)| file);
         for spec in application.environments {
             let (object, file) = (origin.0.to_owned(), file.to_owned());
@@ -194,5 +197,7 @@ fn ours(repository: &Repository, case: &Case, referee: &dyn Referee) -> Result<O
     });
     let rendered = rendered.map_err(|error| Failure::of(&error).to_string())?;
     let object = |object: Value| (key_in(&object, &spec.namespace), simple(object));
-    Ok(rendered.manifests.into_iter().map(|one| object(one.object.into_value())).collect())
+    let all = rendered.manifests.into_iter().map(|one| object(one.object.into_value()));
+    let is_of_folder = case.object.starts_with("Kustomization ");
+    Ok(all.filter(|(key, _)| !is_of_folder || !flux::is_imported_by_itself(key)).collect())
 }

@@ -1,7 +1,7 @@
 //! Every field that Argo CD 3.6 and Flux 2.9 know of what is imported, as their CustomResourceDefinitions list them in `crds`: each
 //! changes what is imported, or is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,16 @@ struct Field {
 }
 
 /// Fields that change nothing in the places where they are tried, and why that is right.
-const SAME: &[(&str, &str, &str)] = &[];
+const SAME: &[(&str, &str, &str)] = &[
+    ("Application", "spec.source.name", "a name for people"),
+    ("Application", "spec.source.ref", "the name by which other sources mean it; here there are none"),
+    ("ApplicationSet", "spec.goTemplateOptions", "a parameter that is missing is always told"),
+    ("AppProject", "spec.destinations", "without a cluster or a namespace it limits nothing"),
+    ("Kustomization", "spec.sourceRef.apiVersion", "the kind says it"),
+    ("HelmRelease", "spec.chart.spec.sourceRef.apiVersion", "the kind says it"),
+    ("HelmRepository", "spec.type", "the address says it"),
+    ("OCIRepository", "spec.ref.semverFilter", "it is for a range, and told there"),
+];
 
 fn fields(text: &str) -> Vec<Field> {
     let field = |line: &str| {
@@ -39,17 +48,45 @@ fn objects(tool: Tool) -> Vec<Value> {
     match tool {
         Tool::ArgoCd => vec![
             of_argo("Application", application),
-            of_argo("ApplicationSet", json!({ "generators": [{ "list": { "elements": [{ "name": "a" }] } }], "template": template })),
+            of_argo(
+                "ApplicationSet",
+                json!({ "generators": [{ "list": { "elements": [{ "name": "a" }] } }], "template": template }),
+            ),
             of_argo("AppProject", json!({})),
         ],
         Tool::Flux => vec![
-            of("source.toolkit.fluxcd.io/v1", "GitRepository", "fleet", json!({ "url": "https://git.example.org/a.git" })),
-            of("source.toolkit.fluxcd.io/v1", "HelmRepository", "charts", json!({ "url": "https://charts.example.org" })),
+            of(
+                "source.toolkit.fluxcd.io/v1",
+                "GitRepository",
+                "fleet",
+                json!({ "url": "https://git.example.org/a.git" }),
+            ),
+            of(
+                "source.toolkit.fluxcd.io/v1",
+                "HelmRepository",
+                "charts",
+                json!({ "url": "https://charts.example.org" }),
+            ),
             of("source.toolkit.fluxcd.io/v1", "OCIRepository", "manifests", json!({ "url": "oci://ghcr.io/acme/a" })),
-            of("source.toolkit.fluxcd.io/v1", "Bucket", "bucket", json!({ "bucketName": "a", "endpoint": "s3.example.org" })),
+            of(
+                "source.toolkit.fluxcd.io/v1",
+                "Bucket",
+                "bucket",
+                json!({ "bucketName": "a", "endpoint": "s3.example.org" }),
+            ),
             of("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "shop", json!({ "path": "a", "sourceRef": fleet })),
-            of("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "other", json!({ "path": "a", "sourceRef": manifests })),
-            of("helm.toolkit.fluxcd.io/v2", "HelmRelease", "web", json!({ "chart": { "spec": { "chart": "web", "sourceRef": charts } } })),
+            of(
+                "kustomize.toolkit.fluxcd.io/v1",
+                "Kustomization",
+                "other",
+                json!({ "path": "a", "sourceRef": manifests }),
+            ),
+            of(
+                "helm.toolkit.fluxcd.io/v2",
+                "HelmRelease",
+                "web",
+                json!({ "chart": { "spec": { "chart": "web", "sourceRef": charts } } }),
+            ),
         ],
     }
 }
@@ -97,33 +134,43 @@ fn put(into: &mut Value, path: &[&str], before: &str, value: &Value, samples: &B
 /// The fields that nothing is said of, and that change nothing.
 fn silent(tool: Tool, text: &str) -> Vec<(String, String)> {
     let fields = fields(text);
-    let mut silent = Vec::new();
+    let mut silent: Vec<(String, String)> = Vec::new();
+    let mut known = BTreeSet::new();
     for Field { kind, path, value } in &fields {
-        let samples: BTreeMap<String, Value> =
-            fields.iter().filter(|field| field.kind == *kind).map(|field| (field.path.clone(), field.value.clone())).collect();
+        let samples: BTreeMap<String, Value> = fields
+            .iter()
+            .filter(|field| field.kind == *kind)
+            .map(|field| (field.path.clone(), field.value.clone()))
+            .collect();
         let parts: Vec<&str> = path.split('.').collect();
         let values = match value {
             Value::Bool(_) => vec![json!(true), json!(false)],
             other => vec![other.clone()],
         };
-        let is_known = objects(tool).iter().enumerate().filter(|(_, object)| object["kind"] == **kind).any(|(number, object)| {
-            let name = format!("{kind} ops/{}", object["metadata"]["name"].as_str().unwrap_or_default());
-            let with = |value: &Value| {
-                let mut all = objects(tool);
-                put(&mut all[number], &parts, "", value, &samples);
-                outcome(tool, &all, &name)
-            };
-            let without = with(&Value::Null);
-            values.iter().any(|value| {
-                let (drafts, told) = with(value);
-                let is_told = told.iter().any(|told| covers(&told.field, path));
-                is_told || (drafts, told) != without
-            })
-        });
-        if !is_known {
-            silent.push((kind.clone(), path.clone()));
+        let is_known =
+            objects(tool).iter().enumerate().filter(|(_, object)| object["kind"] == **kind).any(|(number, object)| {
+                let name = format!("{kind} ops/{}", object["metadata"]["name"].as_str().unwrap_or_default());
+                let with = |value: &Value| {
+                    let mut all = objects(tool);
+                    put(&mut all[number], &parts, "", value, &samples);
+                    outcome(tool, &all, &name)
+                };
+                let without = with(&Value::Null);
+                values.iter().any(|value| {
+                    let (drafts, told) = with(value);
+                    let is_told = told.iter().any(|told| covers(&told.field, path));
+                    is_told || (drafts, told) != without
+                })
+            });
+        let field = (kind.clone(), path.clone());
+        if is_known {
+            known.insert(field);
+        } else if !silent.contains(&field) {
+            silent.push(field);
         }
     }
+    // Of several values, as of an enumeration, one is what is so anyway.
+    silent.retain(|field| !known.contains(field));
     silent
 }
 

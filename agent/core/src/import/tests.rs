@@ -635,7 +635,7 @@ fn values_of_config_maps_are_below_those_of_the_release() {
             "{SOURCES}apiVersion: v1
 kind: ConfigMap
 metadata: {{ name: base, namespace: flux-system }}
-data: {{ values.yaml: 'replicas: 1\nimage: {{ tag: a, pull: Always }}\nhosts: [a, b]', more.yaml: 'hosts: [c]', list: '[]' }}
+data: {{ values.yaml: \"replicas: 1\\nimage: {{ tag: a, pull: Always }}\\nhosts: [a, b]\", more.yaml: 'hosts: [c]', list: '[]' }}
 ---
 apiVersion: helm.toolkit.fluxcd.io/v2
 kind: HelmRelease
@@ -651,7 +651,9 @@ spec:
         let words = match kind {
             "" => "differs spec.valuesFrom: the values in ConfigMap base are copied into helm.values".to_owned(),
             kind => {
-                format!("not imported spec.valuesFrom: {kind}: {why}: write its values into helm.values, or into a values file")
+                format!(
+                    "not imported spec.valuesFrom: {kind}: {why}: write its values into helm.values, or into a values file"
+                )
             }
         };
         format!("HelmRelease flux-system/web: {words}")
@@ -673,7 +675,11 @@ spec:
             &own,
             vec![told("ConfigMap base", "it does not have this key")],
         ),
-        ("{ kind: ConfigMap, name: base, valuesKey: list }", &own, vec![told("ConfigMap base", "it is no map of values")]),
+        (
+            "{ kind: ConfigMap, name: base, valuesKey: list }",
+            &own,
+            vec![told("ConfigMap base", "it is no map of values")],
+        ),
         (
             "{ kind: ConfigMap, name: base, targetPath: a.b }",
             &own,
@@ -725,7 +731,11 @@ fn a_folder_of_jsonnet_is_rendered_by_it_without_being_asked_for() {
         (vec!["a/shop.yaml", "ab/shop.jsonnet"], Value::Null, vec![]),
     ] {
         let (drafts, lines) = read(Tool::ArgoCd, &application(&source), &around(&files));
-        assert_eq!((drafts[0]["environment"][0]["render"].clone(), lines), (wanted, told.iter().map(|line| (*line).to_owned()).collect()), "{files:?}");
+        assert_eq!(
+            (drafts[0]["environment"][0]["render"].clone(), lines),
+            (wanted, told.iter().map(|line| (*line).to_owned()).collect()),
+            "{files:?}"
+        );
     }
 }
 
@@ -738,7 +748,93 @@ fn a_values_file_that_may_be_missing_is_omitted_where_it_is() {
     let line = "Application argocd/shop: differs spec.source.helm.valueFiles: charts/envs/prod.yaml is missing, and is omitted: add it to helm.values_files once it exists";
     let values = |drafts: &Value| drafts[0]["environment"][0]["helm"]["values_files"].clone();
     assert_eq!((values(&drafts), told), (json!(["charts/shop/values.yaml"]), vec![line.to_owned()]));
-    let (drafts, told) = read(Tool::ArgoCd, &application(&source("https://git.example.org/other.git")), &around(&files));
+    let (drafts, told) =
+        read(Tool::ArgoCd, &application(&source("https://git.example.org/other.git")), &around(&files));
     let line = "Application argocd/shop: not imported spec.source.helm.ignoreMissingValueFiles: a missing values file is an error: omit it";
-    assert_eq!((values(&drafts), told), (json!(["charts/shop/values.yaml", "charts/envs/prod.yaml"]), vec![line.to_owned()]));
+    assert_eq!(
+        (values(&drafts), told),
+        (json!(["charts/shop/values.yaml", "charts/envs/prod.yaml"]), vec![line.to_owned()])
+    );
+}
+
+#[test]
+fn a_source_of_a_chart_is_followed_as_flux_follows_it() {
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: { name: web, namespace: flux-system }
+spec: { chartRef: { kind: OCIRepository, name: podinfo } }
+";
+    let filter = "HelmRelease flux-system/web: not imported spec.chartRef: tags are not filtered before the range: semverFilter of the OCIRepository";
+    let digest = "HelmRelease flux-system/web: differs spec.chartRef: the tag of the OCIRepository is deployed, and the digest is not compared";
+    for (reference, version, told) in [
+        ("{ semver: 6.x, tag: 1.0.0 }", "6.x", vec![]),
+        ("{ tag: 1.0.0 }", "1.0.0", vec![]),
+        ("{ semver: 6.x, semverFilter: '.*-rc.*' }", "6.x", vec![filter]),
+        ("{ tag: 1.0.0, digest: 'sha256:aa' }", "1.0.0", vec![digest]),
+    ] {
+        let text = SOURCES.replace("{ semver: 6.x }", reference) + release;
+        let (drafts, lines) = read(Tool::Flux, &text, &around(&[]));
+        let found = drafts[0]["environment"][0]["helm"]["chart"]["version"].clone();
+        assert_eq!(
+            (found, lines),
+            (json!(version), told.iter().map(|line| (*line).to_owned()).collect()),
+            "{reference}"
+        );
+    }
+}
+
+#[test]
+fn what_a_source_says_of_its_login_and_layers_is_told() {
+    let source = "GitRepository\nmetadata: { name: fleet, namespace: flux-system }\nspec: { ";
+    for (text, told) in [
+        (
+            SOURCES.replace(source, &format!("{source}provider: github, ")),
+            "GitRepository flux-system/fleet: differs spec.provider: the login of provider github is that of [[repository]]",
+        ),
+        (SOURCES.replace(source, &format!("{source}provider: generic, ")), ""),
+        (
+            SOURCES.replace("ref: { semver: 6.x }", "layerSelector: { operation: copy }"),
+            "OCIRepository flux-system/podinfo: not imported spec.layerSelector.operation: a layer is always unpacked",
+        ),
+        (SOURCES.replace("ref: { semver: 6.x }", "layerSelector: { operation: extract }"), ""),
+    ] {
+        let (_, lines) = read(Tool::Flux, &text, &around(&[]));
+        assert_eq!(lines, if told.is_empty() { Vec::new() } else { vec![told.to_owned()] }, "{text}");
+    }
+}
+
+#[test]
+fn values_that_are_no_map_and_sources_without_manifests_are_told() {
+    for (spec, told, count) in [
+        (
+            "source: { repoURL: 'https://git.example.org/a.git', path: a, helm: { values: '- a' } }",
+            "not imported spec.source.helm.values: it is no map of values",
+            1,
+        ),
+        ("source: { repoURL: 'https://git.example.org/a.git', path: a, helm: { values: '# none' } }", "", 1),
+        (
+            "source: { repoURL: 'https://git.example.org/a.git', path: a }\nsources: [{ repoURL: 'https://git.example.org/b.git', ref: values }]",
+            "not imported spec.source: no source",
+            0,
+        ),
+    ] {
+        let (drafts, lines) = read(Tool::ArgoCd, &application(spec), &around(&[]));
+        let wanted = if told.is_empty() { Vec::new() } else { vec![format!("Application argocd/shop: {told}")] };
+        assert_eq!((drafts.as_array().map(Vec::len), lines), (Some(count), wanted), "{spec}");
+    }
+}
+
+#[test]
+fn a_folder_of_kustomizations_is_told_as_flux_makes_one_of_them() {
+    let text = SOURCES.to_owned() + KUSTOMIZATION.trim_start_matches("---\n");
+    let text = text.replace("ssh://git@git.example.org/ops/fleet", OWN);
+    let line = "Kustomization flux-system/shop: not imported spec.path: folders below it have kustomizations, and Flux makes one of them all: add a kustomization.yaml that lists them, as `kustomize create --autodetect --recursive` does";
+    for (files, is_told) in [
+        (vec!["apps/shop/web/kustomization.yaml", "apps/shop/web/a.yaml"], true),
+        (vec!["apps/shop/kustomization.yaml", "apps/shop/web/kustomization.yaml"], false),
+        (vec!["apps/shop/a.yaml", "apps/shopping/kustomization.yaml"], false),
+    ] {
+        let (_, told) = read(Tool::Flux, &text, &around(&files));
+        assert_eq!(told, if is_told { vec![line.to_owned()] } else { Vec::new() }, "{files:?}");
+    }
 }

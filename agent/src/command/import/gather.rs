@@ -238,7 +238,10 @@ pub(super) fn kustomized(renderers: &Renderers, folder: &Path, name: &str) -> an
     let built = program::run(command, b"", LIMITS)?.successful();
     let built = built.with_context(|| format!("{} {name}", program.command()))?;
     let made = objects(name, &built.stdout)?;
-    Ok(made.into_iter().map(|Document { place, object }| Document { place: Place { line: 0, ..place }, object }).collect())
+    Ok(made
+        .into_iter()
+        .map(|Document { place, object }| Document { place: Place { line: 0, ..place }, object })
+        .collect())
 }
 
 /// The kinds, as `apps/Deployment`.

@@ -59,7 +59,8 @@ fn kustomization(spec: &Value) -> Option<Value> {
 impl Asked<'_> {
     /// Builds a kustomization of the objects in a folder of its own.
     fn kustomized(&self, made: &[Document], mut kustomization: Value) -> anyhow::Result<Vec<Document>> {
-        let scratch = tempfile::Builder::new().prefix("quarterdeck-import-").tempdir().context("cannot make a folder")?;
+        let scratch =
+            tempfile::Builder::new().prefix("quarterdeck-import-").tempdir().context("cannot make a folder")?;
         let at = scratch.path().canonicalize().context("cannot make a folder")?;
         let spec = &self.by.object["spec"];
         let wants_all = spec["ignoreMissingComponents"] != true;

@@ -103,7 +103,8 @@ impl Applications<'_> {
         let text = |key: &str| options[key].as_str().unwrap_or_default();
         let recurse = if options["recurse"] == true { "true" } else { "false" };
         let mut command = Command::new("python3");
-        let listed = output(command.args(["-c", LIST]).arg(&at).args([recurse, text("include"), text("exclude")]), b"")?;
+        let listed =
+            output(command.args(["-c", LIST]).arg(&at).args([recurse, text("include"), text("exclude")]), b"")?;
         let mut printed = Vec::new();
         for name in String::from_utf8_lossy(&listed).lines() {
             printed.extend(if name.ends_with(".jsonnet") {
@@ -180,7 +181,8 @@ fn kustomize(source: &Value, at: &Path) -> Result<Vec<u8>, String> {
         }
     }
     let images = list(&options["images"]).filter_map(Value::as_str).map(|image| {
-        let (name, new) = image.split_once('=').unwrap_or((image.rsplit_once(':').map_or(image, |(name, _)| name), image));
+        let (name, new) =
+            image.split_once('=').unwrap_or((image.rsplit_once(':').map_or(image, |(name, _)| name), image));
         let (new, tag) = new.rsplit_once(':').unwrap_or((new, "latest"));
         json!({ "name": name, "newName": new, "newTag": tag })
     });

@@ -50,7 +50,11 @@ impl<'a> Cluster<'a> {
         std::fs::write(&file, self.with_variables(object).to_string()).map_err(|error| error.to_string())?;
         let mut command = Command::new("flux");
         command.args(["build", "kustomization", text("/metadata/name"), "--namespace", text("/metadata/namespace")]);
-        command.args(["--dry-run", "--path"]).arg(self.repository.folder().join(path)).arg("--kustomization-file").arg(&file);
+        command
+            .args(["--dry-run", "--path"])
+            .arg(self.repository.folder().join(path))
+            .arg("--kustomization-file")
+            .arg(&file);
         output(command.current_dir(self.repository.folder()), b"")
     }
 
@@ -74,7 +78,8 @@ impl<'a> Cluster<'a> {
     fn release(&self, case: &Case) -> Result<Objects, String> {
         let object = self.objects.get(&case.object).ok_or("no Kustomization makes it")?;
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let (name, own) = (text("/metadata/name").unwrap_or_default(), text("/metadata/namespace").unwrap_or("default"));
+        let (name, own) =
+            (text("/metadata/name").unwrap_or_default(), text("/metadata/namespace").unwrap_or("default"));
         let target = text("/spec/targetNamespace");
         let release = match (text("/spec/releaseName"), target) {
             (Some(release), _) => release.to_owned(),
@@ -164,12 +169,37 @@ impl Referee for Cluster<'_> {
             return self.release(case);
         }
         let made = self.built.get(&case.object).ok_or("no Kustomization makes it")?.clone()?;
-        objects_in(&made, &case.spec.namespace)
+        let has_unknown = case.spec.variables.as_ref().is_some_and(|asked| {
+            asked.from.iter().any(|source| self.config_map(&case.spec.namespace, &source.name).is_none())
+        });
+        let made = if has_unknown { without_variables(&made) } else { made };
+        let mut objects = objects_in(&made, &case.spec.namespace)?;
+        objects.retain(|key, _| !is_imported_by_itself(key));
+        Ok(objects)
     }
 
     fn config_map(&self, namespace: &str, name: &str) -> Option<&Value> {
         self.objects.get(&format!("ConfigMap {namespace}/{name}"))
     }
+}
+
+/// Objects of Flux in a folder are environments of their own, and the import says to take them out of it.
+pub(super) fn is_imported_by_itself(key: &str) -> bool {
+    key.split('/').next().is_some_and(|group| group.ends_with(".fluxcd.io"))
+}
+
+/// Without the variables that a build without a cluster leaves where it knows no value; in the cluster they are empty.
+fn without_variables(made: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(made);
+    let mut parts = text.split("${");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('}') {
+            Some((name, rest)) if quarterdeck_core::variables::is_name(name) => out += rest,
+            _ => out += &format!("${{{part}"),
+        }
+    }
+    out.into_bytes()
 }
 
 /// The objects of a folder: of its kustomization, else of all of its files.

@@ -112,7 +112,15 @@ async fn podinfo_runs_by_its_chart_and_by_its_kustomization_as_flux_would_have_i
         let name = format!("{image}:real");
         let dockerfile = town.agent.path("Dockerfile").display().to_string();
         std::fs::write(&dockerfile, IMAGE)?;
-        town.parts.docker(&["build", "--quiet", "--tag", &name, "--file", &dockerfile, &published.display().to_string()])?;
+        town.parts.docker(&[
+            "build",
+            "--quiet",
+            "--tag",
+            &name,
+            "--file",
+            &dockerfile,
+            &published.display().to_string(),
+        ])?;
         let pushed = town.parts.docker(&["push", "--quiet", &name]).map(drop);
         town.parts.docker(&["rmi", "--force", &name])?;
         pushed?;
@@ -124,8 +132,9 @@ async fn podinfo_runs_by_its_chart_and_by_its_kustomization_as_flux_would_have_i
         town.parts.kubectl(&["create", "namespace", &town.namespace])?;
         commit(town, &manifests(&published, &image, COLOR)?, "podinfo")?;
         town.agent.start_agent().await?;
-        let is_up =
-            |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.health == Health::Healthy && app.progress.is_none();
+        let is_up = |app: &EnvironmentStatus| {
+            app.sync == SyncStatus::Synced && app.health == Health::Healthy && app.progress.is_none()
+        };
         for one in ["podinfo", "podinfo-chart"] {
             town.agent.wait_for("podinfo to be healthy", one, is_up).await?;
             let version = ["exec", &format!("deployment/{one}"), "--", "wget", "-qO-", "http://127.0.0.1:9898/version"];
@@ -141,7 +150,10 @@ async fn podinfo_runs_by_its_chart_and_by_its_kustomization_as_flux_would_have_i
         let color = "jsonpath={.spec.template.spec.containers[0].env[0].value}";
         town.until("the other color", &["get", "deployment/podinfo", "-o", color], "#c0ffee").await?;
         town.agent.wait_for("podinfo to be healthy again", "podinfo", is_up).await?;
-        ensure!(field(town, "deployment/podinfo-chart", ".metadata.generation")? == before, "the other one was changed");
+        ensure!(
+            field(town, "deployment/podinfo-chart", ".metadata.generation")? == before,
+            "the other one was changed"
+        );
         is_as_made(town, &["-k", &town.agent.path("deploy/shop/overlay").display().to_string()])
     })
     .await

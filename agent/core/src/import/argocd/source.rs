@@ -3,9 +3,9 @@
 use quarterdeck_shared::revision::CommitId;
 use serde_json::{Map, Value};
 
-use super::super::{Around, same};
 use super::super::draft::{self, Artifact, Chart, Environment, Helm};
 use super::super::fields::Fields;
+use super::super::{Around, same};
 use super::directory;
 use super::parameters;
 use super::text;
@@ -33,8 +33,10 @@ pub(super) fn read(fields: &mut Fields<'_>, around: &Around, name: &str, environ
             fields.put("spec.source", source);
             values
         }
-        None if fields.has("spec.source") => Vec::new(),
+        // Where there are several, the one is not looked at.
+        None if values.is_empty() && fields.has("spec.source") => Vec::new(),
         None => {
+            fields.take("spec.source");
             fields.not("spec.source", "no source");
             return false;
         }
@@ -178,7 +180,8 @@ fn follow(fields: &mut Fields<'_>, field: &str, revision: Option<&str>, environm
 
 /// Whether a folder of plain manifests has jsonnet in it, which is evaluated there without being asked for.
 fn has_jsonnet(around: &Around, environment: &Environment) -> bool {
-    let files = || around.files.iter().filter_map(|file| below(file, &environment.path)).filter(|name| !name.contains('/'));
+    let files =
+        || around.files.iter().filter_map(|file| below(file, &environment.path)).filter(|name| !name.contains('/'));
     let is_rendered = |name: &str| name == "Chart.yaml" || name.to_ascii_lowercase().starts_with("kustomization.y");
     is_own(environment, around)
         && environment.helm.chart.is_none()
@@ -215,13 +218,7 @@ fn subfolders(around: &Around, environment: &Environment) -> bool {
     !is_rendered && below.iter().any(|file| file.contains('/'))
 }
 
-fn helm(
-    fields: &mut Fields<'_>,
-    name: &str,
-    sources: &[Value],
-    environment: &Environment,
-    around: &Around,
-) -> Helm {
+fn helm(fields: &mut Fields<'_>, name: &str, sources: &[Value], environment: &Environment, around: &Around) -> Helm {
     let mut helm = Helm {
         release_name: fields.text("spec.source.helm.releaseName").filter(|release| release != name),
         ..Helm::default()
@@ -272,7 +269,11 @@ fn values_of(fields: &mut Fields<'_>, text: &str) -> Map<String, Value> {
     };
     match documents.pop().map(|document| document.value) {
         Some(Value::Object(values)) => values,
-        _ => Map::new(),
+        None | Some(Value::Null) => Map::new(),
+        Some(_) => {
+            fields.not("spec.source.helm.values", "it is no map of values");
+            Map::new()
+        }
     }
 }
 

@@ -117,7 +117,8 @@ fn definitions(fields: &mut Fields<'_>) {
 fn has_no_hooks(fields: &mut Fields<'_>) -> bool {
     let of = ["install", "upgrade"].map(|when| fields.flag(&format!("spec.{when}.disableHooks")) == Some(true));
     for (when, _) in ["install", "upgrade"].into_iter().zip(of).filter(|(_, is_off)| *is_off && of != [true, true]) {
-        fields.otherwise(&format!("spec.{when}.disableHooks"), "hooks are run: helm.skip_hooks skips them in each sync");
+        fields
+            .otherwise(&format!("spec.{when}.disableHooks"), "hooks are run: helm.skip_hooks skips them in each sync");
     }
     of == [true, true]
 }
@@ -131,7 +132,17 @@ fn chart(
     environment: &mut Environment,
 ) -> bool {
     if let Some(reference) = fields.take("spec.chartRef") {
-        let found = named(objects, &reference, document).and_then(|found| source::of_oci(&found.object));
+        let named = named(objects, &reference, document);
+        let asked = named.map_or(&Value::Null, |found| &found.object["spec"]["ref"]);
+        let (range, filter, digest) = (&asked["semver"], &asked["semverFilter"], &asked["digest"]);
+        if range.is_string() && filter.is_string() {
+            fields.not("spec.chartRef", "tags are not filtered before the range: semverFilter of the OCIRepository");
+        }
+        let found = named.and_then(|found| source::of_oci(&found.object));
+        if found.is_some() && digest.is_string() {
+            let words = "the tag of the OCIRepository is deployed, and the digest is not compared";
+            fields.otherwise("spec.chartRef", words);
+        }
         if found.is_none() {
             fields.not(
                 "spec.chartRef",

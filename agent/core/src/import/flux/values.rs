@@ -18,7 +18,10 @@ pub(super) fn read(fields: &mut Fields<'_>, document: &Document, documents: &[Do
                 merge(&mut values, more);
             }
             Err(why) => {
-                fields.not("spec.valuesFrom", format!("{name}: {why}: write its values into helm.values, or into a values file"));
+                fields.not(
+                    "spec.valuesFrom",
+                    format!("{name}: {why}: write its values into helm.values, or into a values file"),
+                );
             }
         }
     }
@@ -27,7 +30,11 @@ pub(super) fn read(fields: &mut Fields<'_>, document: &Document, documents: &[Do
 }
 
 /// What a ConfigMap says; else why not.
-fn of_config_map(source: &Value, document: &Document, documents: &[Document]) -> Result<Map<String, Value>, &'static str> {
+fn of_config_map(
+    source: &Value,
+    document: &Document,
+    documents: &[Document],
+) -> Result<Map<String, Value>, &'static str> {
     if source["kind"] != "ConfigMap" {
         return Err("values in a Secret are not read");
     }
