@@ -678,7 +678,7 @@ spec:
         (
             "{ kind: ConfigMap, name: base, valuesKey: list }",
             &own,
-            vec![told("ConfigMap base", "it is no map of values")],
+            vec![told("ConfigMap base", "it is not a map of values")],
         ),
         (
             "{ kind: ConfigMap, name: base, targetPath: a.b }",
@@ -808,7 +808,7 @@ fn values_that_are_no_map_and_sources_without_manifests_are_told() {
     for (spec, told, count) in [
         (
             "source: { repoURL: 'https://git.example.org/a.git', path: a, helm: { values: '- a' } }",
-            "not imported spec.source.helm.values: it is no map of values",
+            "not imported spec.source.helm.values: it is not a map of values",
             1,
         ),
         ("source: { repoURL: 'https://git.example.org/a.git', path: a, helm: { values: '# none' } }", "", 1),

@@ -12,8 +12,8 @@ use quarterdeck_core::yaml;
 use quarterdeck_system::file;
 use quarterdeck_system::program::{self, Limits};
 
+use super::built::{kustomized, objects};
 use super::{From, Import, overlay};
-use crate::command::health::flatten;
 use crate::renderers::programs::Renderers;
 
 /// Files of a folder: the largest repositories of manifests that people publish have some ten thousand.
@@ -25,10 +25,7 @@ const BUILDS_MAX: usize = 1_000;
 /// Files with parameters: one is an application or some, of which a set makes 5,000 at most.
 const CONTENTS_MAX: usize = 5_000;
 
-/// A build of a large overlay takes seconds, and one that fetches a remote base some more.
-const LIMITS: Limits = Limits { time: Duration::from_secs(120), output_bytes: yaml::TEXT_BYTES_MAX as u64 };
-
-/// The same for asking git about the folder.
+/// What git says about a folder is said at once, in a line.
 const GIT: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
 
 /// What was read.
@@ -169,18 +166,6 @@ fn read(path: &Path, name: &str, into: &mut Gathered) {
     }
 }
 
-/// The objects of a text, those of lists one by one.
-fn objects(name: &str, bytes: &[u8]) -> anyhow::Result<Vec<Document>> {
-    let mut documents = Vec::new();
-    for document in yaml::parse(bytes)? {
-        let place = Place { file: name.to_owned(), line: document.line };
-        let mut objects = Vec::new();
-        flatten(document.value, &mut objects);
-        documents.extend(objects.into_iter().map(|object| Document { place: place.clone(), object }));
-    }
-    Ok(documents)
-}
-
 /// Reads a folder, and the folders of the Kustomizations in it, and so on: each as Flux has it in the cluster.
 fn follow(top: &Path, first: &Path, into: &mut Gathered) -> anyhow::Result<()> {
     let renderers = Renderers::find(std::env::var_os("PATH").as_deref());
@@ -228,20 +213,6 @@ fn build(renderers: &Renderers, top: &Path, folder: &Path, into: &mut Vec<Docume
     files.iter().filter(|file| is_manifest(file)).for_each(|file| read(file, &below(top, file), &mut here));
     into.append(&mut here.documents);
     folders.iter().try_for_each(|folder| build(renderers, top, folder, into))
-}
-
-/// What kustomize makes of a folder.
-pub(super) fn kustomized(renderers: &Renderers, folder: &Path, name: &str) -> anyhow::Result<Vec<Document>> {
-    let program = renderers.kustomize().context("a kustomization is to be built: install kustomize, or kubectl")?;
-    let mut command = Command::new(&program.path);
-    command.arg(program.subcommand()).arg(folder);
-    let built = program::run(command, b"", LIMITS)?.successful();
-    let built = built.with_context(|| format!("{} {name}", program.command()))?;
-    let made = objects(name, &built.stdout)?;
-    Ok(made
-        .into_iter()
-        .map(|Document { place, object }| Document { place: Place { line: 0, ..place }, object })
-        .collect())
 }
 
 /// The kinds, as `apps/Deployment`.

@@ -9,7 +9,7 @@ use quarterdeck_core::variables::{Variables, data_of};
 use quarterdeck_shared::error::chain;
 use serde_json::{Value, json};
 
-use super::gather::kustomized;
+use super::built::kustomized;
 use crate::renderers::programs::Renderers;
 
 /// Fields that are the same in a kustomization.

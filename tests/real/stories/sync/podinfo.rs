@@ -132,11 +132,13 @@ async fn podinfo_runs_by_its_chart_and_by_its_kustomization_as_flux_would_have_i
         town.parts.kubectl(&["create", "namespace", &town.namespace])?;
         commit(town, &manifests(&published, &image, COLOR)?, "podinfo")?;
         town.agent.start_agent().await?;
-        let is_up = |app: &EnvironmentStatus| {
-            app.sync == SyncStatus::Synced && app.health == Health::Healthy && app.progress.is_none()
-        };
+        let is_synced = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.progress.is_none();
+        let is_up = |app: &EnvironmentStatus| is_synced(app) && app.health == Health::Healthy;
+        town.agent.wait_for("the chart to be healthy", "podinfo-chart", is_up).await?;
+        // The autoscaler of the kustomization asks for metrics, which a world has none of: its pods are looked at instead.
+        town.agent.wait_for("the kustomization to be synced", "podinfo", is_synced).await?;
         for one in ["podinfo", "podinfo-chart"] {
-            town.agent.wait_for("podinfo to be healthy", one, is_up).await?;
+            town.kubectl(&["rollout", "status", &format!("deployment/{one}"), "--timeout=120s"])?;
             let version = ["exec", &format!("deployment/{one}"), "--", "wget", "-qO-", "http://127.0.0.1:9898/version"];
             let version: serde_json::Value = serde_json::from_str(&town.kubectl(&version)?)?;
             ensure!(version["version"].is_string(), "{one} answers {version}");
@@ -149,7 +151,8 @@ async fn podinfo_runs_by_its_chart_and_by_its_kustomization_as_flux_would_have_i
         commit(town, &manifests(&published, &image, "#c0ffee")?, "Another color")?;
         let color = "jsonpath={.spec.template.spec.containers[0].env[0].value}";
         town.until("the other color", &["get", "deployment/podinfo", "-o", color], "#c0ffee").await?;
-        town.agent.wait_for("podinfo to be healthy again", "podinfo", is_up).await?;
+        town.agent.wait_for("the kustomization to be synced again", "podinfo", is_synced).await?;
+        town.kubectl(&["rollout", "status", "deployment/podinfo", "--timeout=120s"])?;
         ensure!(
             field(town, "deployment/podinfo-chart", ".metadata.generation")? == before,
             "the other one was changed"

@@ -271,7 +271,7 @@ fn values_of(fields: &mut Fields<'_>, text: &str) -> Map<String, Value> {
         Some(Value::Object(values)) => values,
         None | Some(Value::Null) => Map::new(),
         Some(_) => {
-            fields.not("spec.source.helm.values", "it is no map of values");
+            fields.not("spec.source.helm.values", "it is not a map of values");
             Map::new()
         }
     }

@@ -54,7 +54,7 @@ fn of_config_map(
     match (read.pop().map(|document| document.value), read.is_empty()) {
         (Some(Value::Object(values)), true) => Ok(values),
         (None | Some(Value::Null), true) => Ok(Map::new()),
-        _ => Err("it is no map of values"),
+        _ => Err("it is not a map of values"),
     }
 }
 
