@@ -797,6 +797,13 @@ fn what_a_source_says_of_its_login_and_layers_is_told() {
             "OCIRepository flux-system/podinfo: not imported spec.layerSelector.operation: a layer is always unpacked",
         ),
         (SOURCES.replace("ref: { semver: 6.x }", "layerSelector: { operation: extract }"), ""),
+        (
+            SOURCES.replace(
+                "ref: { semver: 6.x }",
+                "layerSelector: { operation: copy, mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip }",
+            ),
+            "",
+        ),
     ] {
         let (_, lines) = read(Tool::Flux, &text, &around(&[]));
         assert_eq!(lines, if told.is_empty() { Vec::new() } else { vec![told.to_owned()] }, "{text}");

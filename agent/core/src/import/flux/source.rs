@@ -13,15 +13,17 @@ use crate::follow::revision::WantedTag;
 pub(super) fn told(document: &Document, imported: &mut Imported) {
     let fields = &mut Fields::new(&document.object, &document.place, imported);
     // What whoever uses it reads.
-    for read in ["spec.url", "spec.ref", "spec.type", "spec.layerSelector.mediaType"] {
+    for read in ["spec.url", "spec.ref", "spec.type"] {
         fields.take(read);
     }
+    // A chart is unpacked by whoever renders it, there as here.
+    let is_chart = fields.text("spec.layerSelector.mediaType").is_some_and(|media| media.contains("helm.chart"));
     let of_registry = document.object["kind"] != "GitRepository";
     if let Some(provider) = fields.text("spec.provider").filter(|provider| provider != "generic") {
         let option = if of_registry { "[[registry]]" } else { "[[repository]]" };
         fields.otherwise("spec.provider", format!("the login of provider {provider} is that of {option}"));
     }
-    if fields.text("spec.layerSelector.operation").as_deref() == Some("copy") {
+    if fields.text("spec.layerSelector.operation").as_deref() == Some("copy") && !is_chart {
         fields.not("spec.layerSelector.operation", "a layer is always unpacked");
     }
     if fields.flag("spec.suspend") == Some(true) {
