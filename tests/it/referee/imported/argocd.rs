@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::super::{Objects, again, documents, key_in, output, simple};
+use super::super::{Objects, again, documents, objects_in, output};
 use super::{Case, Referee, Repository};
 
 /// Braces are alternatives, as in the patterns of `directory.include`.
@@ -155,10 +155,8 @@ impl Referee for Applications<'_> {
         } else {
             self.directory(source, path)?
         };
-        // An object without a name of its own is one that only hooks may be: kustomize reads none of these.
-        let printed = again(&printed).unwrap_or(printed);
-        let all = documents(&printed)?.into_iter().filter(|object| !is_hook(object));
-        Ok(all.map(|object| (key_in(&object, namespace), simple(object))).collect())
+        // An object without a name of its own, as a hook may be, is nothing that kustomize reads.
+        objects_in(&again(&printed).unwrap_or(printed), namespace)
     }
 
     fn config_map(&self, _: &str, _: &str) -> Option<&Value> {
@@ -191,12 +189,6 @@ fn kustomize(source: &Value, at: &Path) -> Result<Vec<u8>, String> {
     std::fs::write(scratch.path().join("kustomization.yaml"), kustomization.to_string())
         .map_err(|error| error.to_string())?;
     output(Command::new("kubectl").arg("kustomize").arg(scratch.path()), b"")
-}
-
-/// What is run beside the objects.
-fn is_hook(object: &Value) -> bool {
-    let annotations = object["metadata"]["annotations"].as_object();
-    annotations.is_some_and(|all| all.contains_key("argocd.argoproj.io/hook") || all.contains_key("helm.sh/hook"))
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
