@@ -4,6 +4,8 @@
 //! `referee.yaml` is given these values, jsonnet has its libraries in `vendor`. The program renders it in place, and `kubectl kustomize` reads what it prints; that, and what
 //! the agent makes of it, have to be the same objects. Python's YAML reads both for us.
 
+mod imported;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -24,6 +26,9 @@ use serde_json::Value;
 const NAME: &str = "shop";
 const NAMESPACE: &str = "prod";
 const VERSION: &str = "v1.33.0";
+
+/// The labels and annotations that the agent, and Flux, put on what they deploy begin with one of these.
+const TOOLS: [&str; 3] = ["quarterdeck.dev/", "kustomize.toolkit.fluxcd.io/n", "helm.toolkit.fluxcd.io/n"];
 
 /// Reads YAML as JSON: a line each document.
 const READ: &str = "import json, sys, yaml\nyaml.CSafeLoader.add_constructor('tag:yaml.org,2002:value', lambda loader, node: node.value)\nfor one in yaml.load_all(sys.stdin, Loader=yaml.CSafeLoader):\n    one and print(json.dumps(one, default=str))";
@@ -100,17 +105,20 @@ fn theirs(folder: &Path) -> Result<Objects, String> {
         command = Command::new("kubectl");
         command.arg("kustomize").arg(&at);
     }
-    let printed = output(&mut command, b"")?;
-    // Written once more by the parser that Kubernetes has, so that a text which looks like something else is in quotes.
+    objects_in(&again(&output(&mut command, b"")?)?, NAMESPACE)
+}
+
+/// What was printed, written once more by the parser that Kubernetes has, so that a text which looks like something else is in quotes.
+fn again(printed: &[u8]) -> Result<Vec<u8>, String> {
     let again = tempfile::tempdir().map_err(|error| error.to_string())?;
     std::fs::write(again.path().join("all.yaml"), printed).map_err(|error| error.to_string())?;
     std::fs::write(again.path().join("kustomization.yaml"), "resources: [all.yaml]\n")
         .map_err(|error| error.to_string())?;
-    let printed = output(Command::new("kubectl").arg("kustomize").arg(again.path()), b"")?;
-    read(&printed)
+    output(Command::new("kubectl").arg("kustomize").arg(again.path()), b"")
 }
 
-fn ours(folder: &Path) -> Result<Objects, String> {
+/// The files of a folder, without what git keeps of them.
+fn files_of(folder: &Path) -> Result<Files, String> {
     let (mut tree, mut waiting) = (Files::default(), vec![folder.to_owned()]);
     while let Some(place) = waiting.pop() {
         for entry in std::fs::read_dir(&place).map_err(|error| error.to_string())?.flatten() {
@@ -121,13 +129,18 @@ fn ours(folder: &Path) -> Result<Objects, String> {
                 let target = target.to_string_lossy().into_owned().into_bytes();
                 tree.files.insert(name, (EntryMode::Symlink, target));
             } else if path.is_dir() {
-                waiting.push(path);
+                waiting.extend((name != ".git").then_some(path));
             } else {
                 let content = std::fs::read(&path).map_err(|error| error.to_string())?;
                 tree.files.insert(name, (EntryMode::File, content));
             }
         }
     }
+    Ok(tree)
+}
+
+fn ours(folder: &Path) -> Result<Objects, String> {
+    let tree = files_of(folder)?;
     let has_values = tree.files.contains_key("referee.yaml");
     let spec = HelmSpec {
         values_files: has_values.then(|| "referee.yaml".to_owned()).into_iter().collect(),
@@ -152,7 +165,7 @@ fn ours(folder: &Path) -> Result<Objects, String> {
         programs: &ByProgram { renderers: &renderers, scratch: scratch.path(), scrub: &str::to_owned },
     });
     let rendered = rendered.map_err(|error| Failure::of(&error).to_string())?;
-    let yaml = |object: Value| (key(&object), simple(object));
+    let yaml = |object: Value| (key_in(&object, NAMESPACE), simple(object));
     Ok(rendered.manifests.into_iter().map(|one| yaml(one.object.into_value())).collect())
 }
 
@@ -165,27 +178,36 @@ fn output(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, String> {
     if done.status.success() { Ok(done.stdout) } else { Err(String::from_utf8_lossy(&done.stderr).trim().to_owned()) }
 }
 
-fn read(yaml: &[u8]) -> Result<Objects, String> {
-    let printed = output(Command::new("python3").args(["-c", READ]), yaml)?;
-    let text = String::from_utf8_lossy(&printed);
-    let mut objects = Objects::new();
-    for line in text.lines() {
-        let object: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        let items = match object["items"].as_array() {
-            Some(items) if object["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) => items.clone(),
-            _ => vec![object],
-        };
-        objects.extend(items.into_iter().map(|object| (key(&object), simple(object))));
-    }
-    Ok(objects)
+/// The objects that a text has, by kind and name.
+fn objects_in(yaml: &[u8], namespace: &str) -> Result<Objects, String> {
+    Ok(documents(yaml)?.into_iter().map(|object| (key_in(&object, namespace), simple(object))).collect())
 }
 
-/// Kind and name; the namespace is compared with the rest.
-fn key(object: &Value) -> String {
+/// The documents of a text, those of lists one by one.
+fn documents(yaml: &[u8]) -> Result<Vec<Value>, String> {
+    let printed = output(Command::new("python3").args(["-c", READ]), yaml)?;
+    let text = String::from_utf8_lossy(&printed);
+    let mut documents = Vec::new();
+    for line in text.lines() {
+        let object: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        match object["items"].as_array() {
+            Some(items) if object["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) => {
+                documents.extend(items.iter().cloned());
+            }
+            _ => documents.push(object),
+        }
+    }
+    Ok(documents)
+}
+
+/// Kind, namespace and name; of what names no namespace, the given one where it has any.
+fn key_in(object: &Value, namespace: &str) -> String {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("?").to_owned();
     let group = text("/apiVersion");
     let group = group.split_once('/').map_or("", |(group, _)| group);
-    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or(NAMESPACE);
+    let is_of_cluster = scope::builtin(group, &text("/kind")) == Some(scope::Scope::Cluster);
+    let own = object.pointer("/metadata/namespace").and_then(Value::as_str);
+    let namespace = if is_of_cluster { "" } else { own.unwrap_or(namespace) };
     format!("{group}/{} {namespace}/{}", text("/kind"), text("/metadata/name"))
 }
 
@@ -203,7 +225,7 @@ fn simple(mut object: Value) -> Value {
         metadata.remove("namespace");
         for map in ["labels", "annotations"] {
             if let Some(entries) = metadata.get_mut(map).and_then(Value::as_object_mut) {
-                entries.retain(|name, _| !name.starts_with("quarterdeck.dev/"));
+                entries.retain(|name, _| !TOOLS.iter().any(|tool| name.starts_with(tool)));
                 if entries.is_empty() {
                     metadata.remove(map);
                 }

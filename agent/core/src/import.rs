@@ -172,4 +172,6 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 #[cfg(test)]
+mod crds;
+#[cfg(test)]
 mod tests;

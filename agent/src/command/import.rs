@@ -4,8 +4,10 @@
 //! Nothing is changed anywhere: the applications are printed, or written to a new file, and a table says what was carried over
 //! otherwise and what was not. What each field becomes is decided by [`quarterdeck_core::import`].
 
+mod built;
 mod gather;
 mod live;
+mod overlay;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

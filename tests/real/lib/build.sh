@@ -1,5 +1,6 @@
 # The Go programs of the world, built once and kept: `cluster` (Kubernetes), `forge` (Gitea), `helm`, `cosign`, `syft`,
-# `fulcio` with `timestamp-server` (Sigstore), and `buildctl` with `buildkitd` (BuildKit).
+# `fulcio` with `timestamp-server` (Sigstore), `buildctl` with `buildkitd` (BuildKit), and `podinfo` with its chart and its kustomization,
+# which stories deploy.
 #
 # A built program is kept under a key made of its sources, of the function here that builds it, and of the Go that built it; nothing built
 # or fetched is in the repository.
@@ -7,8 +8,8 @@
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/quarterdeck-world
 
-# programs_ready: leaves the folders of the programs in $cluster_built, $forge_built, $helm_built, $cosign_built, $fulcio_built, $syft_built
-# and $buildctl_built.
+# programs_ready: leaves the folders of the programs in $cluster_built, $forge_built, $helm_built, $cosign_built, $fulcio_built, $syft_built,
+# $buildctl_built and $podinfo_built.
 programs_ready() {
 	mkdir -p "$cache"
 	exec 8>"$cache/lock"
@@ -21,6 +22,7 @@ programs_ready() {
 	fulcio_built=$(built fulcio) || exit
 	syft_built=$(built syft) || exit
 	buildctl_built=$(built buildctl) || exit
+	podinfo_built=$(built podinfo) || exit
 	exec 8>&-
 }
 
@@ -83,6 +85,17 @@ build_buildctl() { # SOURCES FOLDER
 	flags="-X $module/version.Version=$release"
 	go_build buildkitd "$1" "$2" 0 '' "$flags" $module/cmd/buildkitd
 	go_build buildctl "$1" "$2" 0 '' "$flags" $module/cmd/buildctl
+}
+
+# The server, its client, and what its image and its manifests are made of, as they are published.
+build_podinfo() { # SOURCES FOLDER
+	local module=github.com/stefanprodan/podinfo files
+	go_build podcli "$1" "$2" 0 '' '' $module/cmd/podcli
+	go_build podinfo "$1" "$2" 0 '' '' $module/cmd/podinfo
+	files=$(cd "$1" && go list -m -f '{{.Dir}}' $module)
+	cp -r "$files/charts/podinfo" "$2/chart"
+	cp -r "$files/kustomize" "$files/ui" "$2/"
+	chmod -R u+w,go+rX "$2"
 }
 
 # The forge reads templates and locales from files; they are copied out of Go's cache, which the user it runs as may not be able to read.

@@ -40,6 +40,7 @@ programs_placed() {
 	place "$syft_built/syft"
 	place "$buildctl_built/buildctl"
 	place "$buildctl_built/buildkitd"
+	rm -rf "$state/podinfo" && cp -r "$podinfo_built" "$state/podinfo"
 	for name in kubectl kubelet kube-apiserver kube-controller-manager kube-scheduler kube-proxy etcd forward; do
 		ln -sf cluster "$state/bin/$name"
 	done

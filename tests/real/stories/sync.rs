@@ -10,6 +10,7 @@ mod chart;
 mod drift;
 mod encrypted;
 mod order;
+mod podinfo;
 mod pull;
 mod refused;
 mod rollback;

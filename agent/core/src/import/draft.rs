@@ -104,6 +104,7 @@ impl Environment {
 /// `[application.environment.variables]`
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(super) struct Variables {
+    pub(super) strict: bool,
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub(super) values: Map<String, Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -6,6 +6,7 @@ mod kustomization;
 mod post_render;
 mod release;
 mod source;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -48,15 +49,14 @@ fn is_group(group: &str) -> bool {
     group.ends_with(".toolkit.fluxcd.io") || group.ends_with(".extensions.fluxcd.io")
 }
 
-/// The folder that a Kustomization builds, from the root of its repository, and the namespace that it puts all of it into;
-/// nothing where the object is none, or its folder is unknown.
-pub fn builds(document: &Document, documents: &[Document]) -> Option<(String, Option<String>)> {
+/// The folder that a Kustomization builds, from the root of its repository; nothing where the object is none, or its folder is
+/// unknown.
+pub fn builds(document: &Document, documents: &[Document]) -> Option<String> {
     let object = &document.object;
     if !is_of_flux(object) || object["kind"] != KUSTOMIZATION {
         return None;
     }
-    let (folder, _) = kustomization::place_of(document, documents)?;
-    Some((folder, object["spec"]["targetNamespace"].as_str().map(str::to_owned)))
+    kustomization::place_of(document, documents).map(|(folder, _)| folder)
 }
 
 pub(super) fn import(documents: &[Document], around: &Around) -> Imported {
@@ -66,7 +66,7 @@ pub(super) fn import(documents: &[Document], around: &Around) -> Imported {
     for document in &of_flux {
         match document.object["kind"].as_str().unwrap_or_default() {
             KUSTOMIZATION => kustomization::read(document, documents, &objects, around, &mut imported),
-            "HelmRelease" => release::read(document, &objects, around, &mut imported),
+            "HelmRelease" => release::read(document, documents, &objects, around, &mut imported),
             "GitRepository" | "HelmRepository" | "OCIRepository" => source::told(document, &mut imported),
             "ImagePolicy" | "ImageRepository" | "ImageUpdateAutomation" => {
                 image::read(document, &objects, &mut imported)

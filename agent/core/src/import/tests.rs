@@ -589,7 +589,7 @@ spec:
 "
     );
     let (drafts, told) = read(Tool::Flux, &text, &around(&[]));
-    let wanted = json!({ "values": { "REGION": "eu", "COUNT": "3" }, "from": [{ "kind": "Secret", "name": "vars", "optional": true }] });
+    let wanted = json!({ "strict": false, "values": { "REGION": "eu", "COUNT": "3" }, "from": [{ "kind": "Secret", "name": "vars", "optional": true }] });
     assert_eq!(drafts[0]["environment"][0]["variables"], wanted);
     assert_eq!(
         told,
@@ -627,7 +627,7 @@ spec: {{ path: clusters, prune: true, sourceRef: {{ kind: GitRepository, name: f
     around.built.insert("apps/prod/shop".to_owned(), kinds(&["apps/Deployment", "helm.toolkit.fluxcd.io/HelmRelease"]));
     let all = documents("a.yaml", &text);
     let built: Vec<_> = all.iter().filter_map(|document| builds(document, &all)).collect();
-    assert_eq!(built, [("apps/prod/shop".to_owned(), None), ("clusters".to_owned(), None)]);
+    assert_eq!(built, ["apps/prod/shop", "clusters"]);
     let (drafts, told) = read(Tool::Flux, &text, &around);
     assert_eq!(drafts[0]["environment"][0]["path"], "apps/prod/shop");
     assert_eq!(drafts[0]["environment"][0]["repository"], "ssh://git@git.example.org/ops/fleet");
@@ -667,4 +667,222 @@ fn two_of_one_name_are_told_apart() {
     let names: Vec<&str> = drafts.as_array().unwrap().iter().filter_map(|draft| draft["name"].as_str()).collect();
     assert_eq!(names, ["prod-shop", "shop", "shop-2"]);
     assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn values_of_config_maps_are_below_those_of_the_release() {
+    let release = |more: &str| {
+        format!(
+            "{SOURCES}apiVersion: v1
+kind: ConfigMap
+metadata: {{ name: base, namespace: flux-system }}
+data: {{ values.yaml: \"replicas: 1\\nimage: {{ tag: a, pull: Always }}\\nhosts: [a, b]\", more.yaml: 'hosts: [c]', list: '[]' }}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{ name: web, namespace: flux-system }}
+spec:
+  chart: {{ spec: {{ chart: web, version: '1.x', sourceRef: {{ kind: HelmRepository, name: charts }} }} }}
+  valuesFrom: [{more}]
+  values: {{ image: {{ tag: b }} }}
+"
+        )
+    };
+    let told = |kind: &str, why: &str| {
+        let words = match kind {
+            "" => "differs spec.valuesFrom: the values in ConfigMap base are copied into helm.values".to_owned(),
+            kind => {
+                format!(
+                    "not imported spec.valuesFrom: {kind}: {why}: write its values into helm.values, or into a values file"
+                )
+            }
+        };
+        format!("HelmRelease flux-system/web: {words}")
+    };
+    let own = json!({ "image": { "tag": "b" } });
+    let base = json!({ "replicas": 1, "image": { "tag": "b", "pull": "Always" }, "hosts": ["a", "b"] });
+    let both = json!({ "replicas": 1, "image": { "tag": "b", "pull": "Always" }, "hosts": ["c"] });
+    for (more, wanted, lines) in [
+        ("{ kind: ConfigMap, name: base }", &base, vec![told("", "")]),
+        (
+            "{ kind: ConfigMap, name: base }, { kind: ConfigMap, name: base, valuesKey: more.yaml }",
+            &both,
+            vec![told("", ""), told("", "")],
+        ),
+        ("{ kind: Secret, name: base }", &own, vec![told("Secret base", "values in a Secret are not read")]),
+        ("{ kind: ConfigMap, name: other }", &own, vec![told("ConfigMap other", "it is not among the objects")]),
+        (
+            "{ kind: ConfigMap, name: base, valuesKey: none }",
+            &own,
+            vec![told("ConfigMap base", "it does not have this key")],
+        ),
+        (
+            "{ kind: ConfigMap, name: base, valuesKey: list }",
+            &own,
+            vec![told("ConfigMap base", "it is not a map of values")],
+        ),
+        (
+            "{ kind: ConfigMap, name: base, targetPath: a.b }",
+            &own,
+            vec![told("ConfigMap base", "a value for one path is not read")],
+        ),
+    ] {
+        let (drafts, told) = read(Tool::Flux, &release(more), &around(&[]));
+        assert_eq!((&drafts[0]["environment"][0]["helm"]["values"], told), (wanted, lines), "{more}");
+    }
+}
+
+#[test]
+fn what_a_release_says_of_its_install_is_told_for_what_it_is() {
+    for (more, told) in [
+        ("install: { crds: Skip }", vec!["not imported spec.install.crds: CRDs of a chart are always deployed"]),
+        ("upgrade: { crds: CreateReplace }", vec![]),
+        (
+            "install: { disableHooks: true }",
+            vec!["differs spec.install.disableHooks: hooks are run: helm.skip_hooks skips them in each sync"],
+        ),
+        ("install: { disableHooks: true }, upgrade: { disableHooks: true }", vec![]),
+        (
+            "upgrade: { force: true, remediation: { retries: 3 } }",
+            vec![
+                "not imported spec.upgrade.force: an immutable field that changes is an error: delete the object manually",
+                "differs spec.upgrade.remediation: a failed sync is retried; `qd rollback` goes back",
+            ],
+        ),
+        ("install: { somethingNew: true }", vec!["not imported spec.install.somethingNew: not supported"]),
+    ] {
+        let text = format!(
+            "{SOURCES}apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{ name: web, namespace: flux-system }}\n\
+             spec: {{ chart: {{ spec: {{ chart: web, sourceRef: {{ kind: HelmRepository, name: charts }} }} }}, {more} }}\n"
+        );
+        let (drafts, lines) = read(Tool::Flux, &text, &around(&[]));
+        let wanted: Vec<String> = told.iter().map(|line| format!("HelmRelease flux-system/web: {line}")).collect();
+        assert_eq!((drafts.as_array().map(Vec::len), lines), (Some(1), wanted), "{more}");
+    }
+}
+
+#[test]
+fn a_folder_of_jsonnet_is_rendered_by_it_without_being_asked_for() {
+    let source = format!("source: {{ repoURL: '{OWN}', path: a }}");
+    let why = "Application argocd/shop: differs spec.source.path: the .jsonnet files of the folder are rendered, and no YAML beside them";
+    for (files, wanted, told) in [
+        (vec!["a/shop.jsonnet", "b/other.yaml"], json!("jsonnet"), vec![why]),
+        (vec!["a/shop.jsonnet", "a/Chart.yaml"], Value::Null, vec![]),
+        (vec!["a/shop.jsonnet", "a/kustomization.yaml"], Value::Null, vec![]),
+        (vec!["a/shop.yaml", "ab/shop.jsonnet"], Value::Null, vec![]),
+    ] {
+        let (drafts, lines) = read(Tool::ArgoCd, &application(&source), &around(&files));
+        assert_eq!(
+            (drafts[0]["environment"][0]["render"].clone(), lines),
+            (wanted, told.iter().map(|line| (*line).to_owned()).collect()),
+            "{files:?}"
+        );
+    }
+}
+
+#[test]
+fn a_values_file_that_may_be_missing_is_omitted_where_it_is() {
+    let helm = "helm: { ignoreMissingValueFiles: true, valueFiles: [values.yaml, ../envs/prod.yaml] }";
+    let files = ["charts/shop/Chart.yaml", "charts/shop/values.yaml"];
+    let source = |repository: &str| format!("source: {{ repoURL: '{repository}', path: charts/shop, {helm} }}");
+    let (drafts, told) = read(Tool::ArgoCd, &application(&source(OWN)), &around(&files));
+    let line = "Application argocd/shop: differs spec.source.helm.valueFiles: charts/envs/prod.yaml is missing, and is omitted: add it to helm.values_files once it exists";
+    let values = |drafts: &Value| drafts[0]["environment"][0]["helm"]["values_files"].clone();
+    assert_eq!((values(&drafts), told), (json!(["charts/shop/values.yaml"]), vec![line.to_owned()]));
+    let (drafts, told) =
+        read(Tool::ArgoCd, &application(&source("https://git.example.org/other.git")), &around(&files));
+    let line = "Application argocd/shop: not imported spec.source.helm.ignoreMissingValueFiles: a missing values file is an error: omit it";
+    assert_eq!(
+        (values(&drafts), told),
+        (json!(["charts/shop/values.yaml", "charts/envs/prod.yaml"]), vec![line.to_owned()])
+    );
+}
+
+#[test]
+fn a_source_of_a_chart_is_followed_as_flux_follows_it() {
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: { name: web, namespace: flux-system }
+spec: { chartRef: { kind: OCIRepository, name: podinfo } }
+";
+    let filter = "HelmRelease flux-system/web: not imported spec.chartRef: tags are not filtered before the range: semverFilter of the OCIRepository";
+    let digest = "HelmRelease flux-system/web: differs spec.chartRef: the tag of the OCIRepository is deployed, and the digest is not compared";
+    for (reference, version, told) in [
+        ("{ semver: 6.x, tag: 1.0.0 }", "6.x", vec![]),
+        ("{ tag: 1.0.0 }", "1.0.0", vec![]),
+        ("{ semver: 6.x, semverFilter: '.*-rc.*' }", "6.x", vec![filter]),
+        ("{ tag: 1.0.0, digest: 'sha256:aa' }", "1.0.0", vec![digest]),
+    ] {
+        let text = SOURCES.replace("{ semver: 6.x }", reference) + release;
+        let (drafts, lines) = read(Tool::Flux, &text, &around(&[]));
+        let found = drafts[0]["environment"][0]["helm"]["chart"]["version"].clone();
+        assert_eq!(
+            (found, lines),
+            (json!(version), told.iter().map(|line| (*line).to_owned()).collect()),
+            "{reference}"
+        );
+    }
+}
+
+#[test]
+fn what_a_source_says_of_its_login_and_layers_is_told() {
+    let source = "GitRepository\nmetadata: { name: fleet, namespace: flux-system }\nspec: { ";
+    for (text, told) in [
+        (
+            SOURCES.replace(source, &format!("{source}provider: github, ")),
+            "GitRepository flux-system/fleet: differs spec.provider: the login of provider github is that of [[repository]]",
+        ),
+        (SOURCES.replace(source, &format!("{source}provider: generic, ")), ""),
+        (
+            SOURCES.replace("ref: { semver: 6.x }", "layerSelector: { operation: copy }"),
+            "OCIRepository flux-system/podinfo: not imported spec.layerSelector.operation: a layer is always unpacked",
+        ),
+        (SOURCES.replace("ref: { semver: 6.x }", "layerSelector: { operation: extract }"), ""),
+        (
+            SOURCES.replace(
+                "ref: { semver: 6.x }",
+                "layerSelector: { operation: copy, mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip }",
+            ),
+            "",
+        ),
+    ] {
+        let (_, lines) = read(Tool::Flux, &text, &around(&[]));
+        assert_eq!(lines, if told.is_empty() { Vec::new() } else { vec![told.to_owned()] }, "{text}");
+    }
+}
+
+#[test]
+fn values_that_are_no_map_and_sources_without_manifests_are_told() {
+    for (spec, told, count) in [
+        (
+            "source: { repoURL: 'https://git.example.org/a.git', path: a, helm: { values: '- a' } }",
+            "not imported spec.source.helm.values: it is not a map of values",
+            1,
+        ),
+        ("source: { repoURL: 'https://git.example.org/a.git', path: a, helm: { values: '# none' } }", "", 1),
+        (
+            "source: { repoURL: 'https://git.example.org/a.git', path: a }\nsources: [{ repoURL: 'https://git.example.org/b.git', ref: values }]",
+            "not imported spec.source: no source",
+            0,
+        ),
+    ] {
+        let (drafts, lines) = read(Tool::ArgoCd, &application(spec), &around(&[]));
+        let wanted = if told.is_empty() { Vec::new() } else { vec![format!("Application argocd/shop: {told}")] };
+        assert_eq!((drafts.as_array().map(Vec::len), lines), (Some(count), wanted), "{spec}");
+    }
+}
+
+#[test]
+fn a_folder_of_kustomizations_is_told_as_flux_makes_one_of_them() {
+    let text = SOURCES.to_owned() + KUSTOMIZATION.trim_start_matches("---\n");
+    let text = text.replace("ssh://git@git.example.org/ops/fleet", OWN);
+    let line = "Kustomization flux-system/shop: not imported spec.path: folders below it have kustomizations, and Flux makes one of them all: add a kustomization.yaml that lists them, as `kustomize create --autodetect --recursive` does";
+    for (files, is_told) in [
+        (vec!["apps/shop/web/kustomization.yaml", "apps/shop/web/a.yaml"], true),
+        (vec!["apps/shop/kustomization.yaml", "apps/shop/web/kustomization.yaml"], false),
+        (vec!["apps/shop/a.yaml", "apps/shopping/kustomization.yaml"], false),
+    ] {
+        let (_, told) = read(Tool::Flux, &text, &around(&files));
+        assert_eq!(told, if is_told { vec![line.to_owned()] } else { Vec::new() }, "{files:?}");
+    }
 }

@@ -6,15 +6,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use quarterdeck_core::import::{Around, Document, Outcome, Place, Told, builds, files_wanted, is_of_flux};
+use quarterdeck_core::import::{Around, Document, Outcome, Place, Told, builds, files_wanted};
 use quarterdeck_core::render::KUSTOMIZATIONS;
 use quarterdeck_core::yaml;
 use quarterdeck_system::file;
 use quarterdeck_system::program::{self, Limits};
-use serde_json::Value;
 
-use super::{From, Import};
-use crate::command::health::flatten;
+use super::built::{kustomized, objects};
+use super::{From, Import, overlay};
 use crate::renderers::programs::Renderers;
 
 /// Files of a folder: the largest repositories of manifests that people publish have some ten thousand.
@@ -26,10 +25,7 @@ const BUILDS_MAX: usize = 1_000;
 /// Files with parameters: one is an application or some, of which a set makes 5,000 at most.
 const CONTENTS_MAX: usize = 5_000;
 
-/// A build of a large overlay takes seconds, and one that fetches a remote base some more.
-const LIMITS: Limits = Limits { time: Duration::from_secs(120), output_bytes: yaml::TEXT_BYTES_MAX as u64 };
-
-/// The same for asking git about the folder.
+/// What git says about a folder is said at once, in a line.
 const GIT: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
 
 /// What was read.
@@ -71,7 +67,7 @@ pub(super) fn gather(asked: &Import, folder: &Path) -> anyhow::Result<Gathered> 
         (Some(path), From::Flux) => follow(&top, &root.join(path), &mut gathered)?,
         (Some(_), From::Argocd) => anyhow::bail!("--path is for Flux: name the folder itself"),
         (None, _) => {
-            for file in &files {
+            for file in files.iter().filter(|file| is_manifest(file)) {
                 read(file, &below_top(file).unwrap_or_default(), &mut gathered);
             }
         }
@@ -104,7 +100,7 @@ fn of_git(folder: &Path, arguments: &[&str]) -> Option<String> {
     Some(line.trim_end().to_owned()).filter(|line| !line.is_empty())
 }
 
-/// Every YAML and JSON file below a folder.
+/// Every file below a folder that a renderer reads: YAML, JSON and jsonnet.
 fn walk(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let (mut folders, mut files) = (vec![root.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -117,7 +113,7 @@ fn walk(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The folders, and the YAML and JSON files, of a folder, without what is hidden. Links are not followed.
+/// The folders, and the files that a renderer reads, of a folder, without what is hidden. Links are not followed.
 fn list(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (mut folders, mut files) = (Vec::new(), Vec::new());
     let cannot = || format!("cannot read {}", folder.display());
@@ -129,7 +125,7 @@ fn list(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         }
         match entry.file_type().with_context(cannot)? {
             kind if kind.is_dir() => folders.push(path),
-            kind if kind.is_file() && is_manifest(&path) => files.push(path),
+            kind if kind.is_file() && (is_manifest(&path) || is_jsonnet(&path)) => files.push(path),
             _ => {}
         }
     }
@@ -140,6 +136,10 @@ fn list(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 
 fn is_manifest(path: &Path) -> bool {
     path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| matches!(ending, "yaml" | "yml" | "json"))
+}
+
+fn is_jsonnet(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "jsonnet")
 }
 
 /// Reads a file. One that is no YAML is told where it seems to be about it: a template of a chart.
@@ -166,25 +166,14 @@ fn read(path: &Path, name: &str, into: &mut Gathered) {
     }
 }
 
-/// The objects of a text, those of lists one by one.
-fn objects(name: &str, bytes: &[u8]) -> anyhow::Result<Vec<Document>> {
-    let mut documents = Vec::new();
-    for document in yaml::parse(bytes)? {
-        let place = Place { file: name.to_owned(), line: document.line };
-        let mut objects = Vec::new();
-        flatten(document.value, &mut objects);
-        documents.extend(objects.into_iter().map(|object| Document { place: place.clone(), object }));
-    }
-    Ok(documents)
-}
-
-/// Reads a folder, and the folders of the Kustomizations in it, and so on.
+/// Reads a folder, and the folders of the Kustomizations in it, and so on: each as Flux has it in the cluster.
 fn follow(top: &Path, first: &Path, into: &mut Gathered) -> anyhow::Result<()> {
     let renderers = Renderers::find(std::env::var_os("PATH").as_deref());
     let mut seen = BTreeSet::new();
-    let mut next = VecDeque::from([(first.to_owned(), None::<String>)]);
-    while let Some((folder, namespace)) = next.pop_front() {
-        if !seen.insert((folder.clone(), namespace.clone())) {
+    let mut next = VecDeque::from([(first.to_owned(), None::<Document>)]);
+    while let Some((folder, by)) = next.pop_front() {
+        let spec = by.as_ref().map(|by| by.object["spec"].to_string());
+        if !seen.insert((folder.clone(), spec)) {
             continue;
         }
         anyhow::ensure!(seen.len() <= BUILDS_MAX, "more than {BUILDS_MAX} kustomizations are built by one another");
@@ -193,16 +182,16 @@ fn follow(top: &Path, first: &Path, into: &mut Gathered) -> anyhow::Result<()> {
         }
         let mut documents = Vec::new();
         build(&renderers, top, &folder, &mut documents)?;
+        if let Some(by) = &by {
+            let asked = overlay::Asked { by, folder: &folder, renderers: &renderers };
+            into.unread.extend(overlay::apply(&asked, &mut documents, &into.documents)?);
+        }
         let name = below(top, &folder);
         into.around.built.entry(name).or_default().extend(kinds(&documents));
-        if let Some(namespace) = namespace {
-            let of_flux = documents.iter_mut().filter(|document| is_of_flux(&document.object));
-            of_flux.for_each(|document| document.object["metadata"]["namespace"] = Value::from(namespace.clone()));
-        }
         into.documents.extend(documents);
         // What one names may be made by an object that was read after it.
-        let found = into.documents.iter().filter_map(|document| builds(document, &into.documents));
-        next.extend(found.map(|(folder, namespace)| (top.join(folder), namespace)));
+        let found = into.documents.iter().filter_map(|document| Some((document, builds(document, &into.documents)?)));
+        next.extend(found.map(|(document, folder)| (top.join(folder), Some(document.clone()))));
     }
     Ok(())
 }
@@ -216,22 +205,12 @@ fn below(top: &Path, path: &Path) -> String {
 fn build(renderers: &Renderers, top: &Path, folder: &Path, into: &mut Vec<Document>) -> anyhow::Result<()> {
     if KUSTOMIZATIONS.iter().any(|file| folder.join(file).is_file()) {
         let name = below(top, folder);
-        let program = renderers.kustomize().context("a kustomization is to be built: install kustomize, or kubectl")?;
-        let mut command = Command::new(&program.path);
-        command.arg(program.subcommand()).arg(folder);
-        let built = program::run(command, b"", LIMITS)?.successful();
-        let built = built.with_context(|| format!("{} {name}", program.command()))?;
-        let objects = objects(&name, &built.stdout)?;
-        into.extend(
-            objects
-                .into_iter()
-                .map(|Document { place, object }| Document { place: Place { line: 0, ..place }, object }),
-        );
+        into.extend(kustomized(renderers, folder, &name)?);
         return Ok(());
     }
     let mut here = Gathered { documents: Vec::new(), around: Around::default(), unread: Vec::new() };
     let (folders, files) = list(folder)?;
-    files.iter().for_each(|file| read(file, &below(top, file), &mut here));
+    files.iter().filter(|file| is_manifest(file)).for_each(|file| read(file, &below(top, file), &mut here));
     into.append(&mut here.documents);
     folders.iter().try_for_each(|folder| build(renderers, top, folder, into))
 }

@@ -144,3 +144,32 @@ spec:
     let (_, table) = imported(&folder.asked(From::Argocd));
     assert!(table.contains("envs/qa/config.json is not valid YAML or JSON"), "{table}");
 }
+
+#[test]
+fn objects_of_flux_are_imported_as_their_kustomization_leaves_them() {
+    let build = "postBuild: { substitute: { APP: shop }, substituteFrom: [{ kind: ConfigMap, name: settings }, { kind: Secret, name: keys }] }";
+    let cluster = CLUSTER.replace("prune: true", &format!("prune: true, {build}"))
+        + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: settings, namespace: flux-system }\ndata: { DOMAIN: example.org, APP: other }\n";
+    let values = "values: { host: '${APP}.${DOMAIN}', text: '$${HOME}' }, chart:";
+    let release = RELEASE.replace("chart: {", &format!("{values} {{"));
+    let second = release.replace("name: web,", "name: api,").replace("${APP}", "${TOKEN}");
+    let folder = Folder::with(&[
+        ("clusters/one/all.yaml", &cluster),
+        ("apps/web/release.yaml", &release),
+        ("apps/api/release.yaml", second.split_once("---\n").unwrap().1),
+        ("apps/api/other.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a, namespace: other }\n"),
+    ]);
+    let mut asked = folder.asked(From::Flux);
+    asked.path = Some("clusters/one".into());
+    let (text, table) = imported(&asked);
+    is_good(&text);
+    assert!(text.contains("host = \"shop.example.org\"\ntext = \"${HOME}\"\n"), "{text}");
+    assert!(text.contains("host = \"${TOKEN}.${DOMAIN}\"\n"), "{text}");
+    let line = table.lines().find(|line| line.contains("variables stay in")).unwrap_or_default();
+    let words = "variables stay in HelmRelease api: ";
+    assert!(line.contains(words) && line.ends_with(": Secret keys may set it, and is not read"), "{table}");
+    assert_eq!(table.matches("variables stay in").count(), 1, "{table}");
+    let elsewhere =
+        "objects that name another namespace stay there (1): write namespace into a kustomization.yaml at the path";
+    assert!(table.contains(elsewhere), "{table}");
+}

@@ -3,15 +3,15 @@
 use quarterdeck_shared::revision::CommitId;
 use serde_json::{Map, Value};
 
-use super::super::Around;
 use super::super::draft::{self, Artifact, Chart, Environment, Helm};
 use super::super::fields::Fields;
+use super::super::{Around, same};
 use super::directory;
 use super::parameters;
 use super::referenced::{self, Own};
 use super::text;
 use crate::follow::revision::WantedTag;
-use crate::tree::paths::join;
+use crate::tree::paths::{is_below, join};
 
 /// Reads the source, or the sources; whether the environment is whole with it. Why not was said.
 pub(super) fn read(fields: &mut Fields<'_>, around: &Around, name: &str, environment: &mut Environment) -> bool {
@@ -34,8 +34,10 @@ pub(super) fn read(fields: &mut Fields<'_>, around: &Around, name: &str, environ
             fields.put("spec.source", source);
             values
         }
-        None if fields.has("spec.source") => Vec::new(),
+        // Where there are several, the one is not looked at.
+        None if values.is_empty() && fields.has("spec.source") => Vec::new(),
         None => {
+            fields.take("spec.source");
             fields.not("spec.source", "no source");
             return false;
         }
@@ -84,7 +86,7 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
         }
     };
     let recurses = fields.flag("spec.source.directory.recurse");
-    let is_jsonnet = fields.has("spec.source.directory.jsonnet");
+    let is_jsonnet = fields.has("spec.source.directory.jsonnet") || has_jsonnet(around, environment);
     if !is_jsonnet && (recurses == Some(false) || (!fields.has("spec.source.helm") && subfolders(around, environment)))
     {
         fields.otherwise(
@@ -95,7 +97,12 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
     if !directory::read(fields, environment) {
         return false;
     }
-    let helm = helm(fields, name, (&own, values), environment);
+    if environment.render.is_none() && has_jsonnet(around, environment) {
+        environment.render = Some("jsonnet");
+        let words = "the .jsonnet files of the folder are rendered, and no YAML beside them";
+        fields.otherwise("spec.source.path", words);
+    }
+    let helm = helm(fields, name, (&own, values), environment, around);
     environment.helm = Helm { chart: environment.helm.chart.take(), ..helm };
     is_whole
 }
@@ -182,6 +189,34 @@ fn follow(fields: &mut Fields<'_>, field: &str, revision: Option<&str>, environm
     true
 }
 
+/// Whether a folder of plain manifests has jsonnet in it, which is evaluated there without being asked for.
+fn has_jsonnet(around: &Around, environment: &Environment) -> bool {
+    let files =
+        || around.files.iter().filter_map(|file| below(file, &environment.path)).filter(|name| !name.contains('/'));
+    let is_rendered = |name: &str| name == "Chart.yaml" || name.to_ascii_lowercase().starts_with("kustomization.y");
+    is_own(environment, around)
+        && environment.helm.chart.is_none()
+        && files().any(|name| name.ends_with(".jsonnet"))
+        && !files().any(is_rendered)
+}
+
+/// The path of a file below a folder.
+fn below<'f>(file: &'f str, folder: &str) -> Option<&'f str> {
+    if folder.is_empty() { Some(file) } else { file.strip_prefix(folder)?.strip_prefix('/') }
+}
+
+/// Whether the files of its repository are known.
+fn is_own(environment: &Environment, around: &Around) -> bool {
+    around.repository.as_deref().is_some_and(|own| same(own, &environment.repository)) && !around.files.is_empty()
+}
+
+/// Whether it is known that a values file is not there: the files beside it, or in the folder of the chart, are.
+fn is_missing(file: &str, environment: &Environment, around: &Around) -> bool {
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let is_near = |known: &String| is_below(known, folder) || is_below(known, &environment.path);
+    is_own(environment, around) && !around.files.contains(file) && around.files.iter().any(is_near)
+}
+
 /// Whether there are manifests in folders below the one that is deployed, of which kustomize reads none.
 fn subfolders(around: &Around, environment: &Environment) -> bool {
     if environment.path.is_empty() || around.repository.as_ref() != Some(&environment.repository) {
@@ -194,18 +229,29 @@ fn subfolders(around: &Around, environment: &Environment) -> bool {
     !is_rendered && below.iter().any(|file| file.contains('/'))
 }
 
-fn helm(fields: &mut Fields<'_>, name: &str, sources: (&Own, &[Value]), environment: &mut Environment) -> Helm {
+fn helm(
+    fields: &mut Fields<'_>,
+    name: &str,
+    sources: (&Own, &[Value]),
+    environment: &mut Environment,
+    around: &Around,
+) -> Helm {
     let mut helm = Helm {
         release_name: fields.text("spec.source.helm.releaseName").filter(|release| release != name),
         ..Helm::default()
     };
+    let may_miss = fields.flag("spec.source.helm.ignoreMissingValueFiles") == Some(true);
     for file in fields.list("spec.source.helm.valueFiles") {
         match values_file(fields, file.as_str().unwrap_or_default(), sources, environment) {
+            Ok(file) if may_miss && is_missing(&file, environment, around) => {
+                let words = format!("{file} is missing, and is omitted: add it to helm.values_files once it exists");
+                fields.otherwise("spec.source.helm.valueFiles", words);
+            }
             Ok(file) => helm.values_files.push(file),
             Err(words) => fields.not("spec.source.helm.valueFiles", words),
         }
     }
-    if fields.flag("spec.source.helm.ignoreMissingValueFiles") == Some(true) {
+    if may_miss && !is_own(environment, around) {
         fields.not("spec.source.helm.ignoreMissingValueFiles", "a missing values file is an error: omit it");
     }
     let written = fields.text("spec.source.helm.values");
@@ -240,7 +286,11 @@ fn values_of(fields: &mut Fields<'_>, text: &str) -> Map<String, Value> {
     };
     match documents.pop().map(|document| document.value) {
         Some(Value::Object(values)) => values,
-        _ => Map::new(),
+        None | Some(Value::Null) => Map::new(),
+        Some(_) => {
+            fields.not("spec.source.helm.values", "it is not a map of values");
+            Map::new()
+        }
     }
 }
 

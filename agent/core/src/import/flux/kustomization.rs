@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::super::draft::{Draft, Environment, Sync, Variables, label};
 use super::super::fields::Fields;
-use super::super::{Around, Document, Imported, Outcome, name_parts};
+use super::super::{Around, Document, Imported, Outcome, name_parts, same};
 use super::{Objects, REASONS, artifact, is_group, named, source};
-use crate::tree::paths::join;
+use crate::tree::paths::{is_below, join};
 
 const OWN: &[(&str, Outcome, &str)] = &[
     ("spec.patches", Outcome::Not, "write it into the kustomization.yaml at the path"),
@@ -52,6 +52,10 @@ pub(super) fn read(
     environment.sync =
         Sync { automatic: !is_suspended(fields), prune: fields.flag("spec.prune").unwrap_or(false), self_heal: true };
     build(fields, &mut environment);
+    if has_kustomizations_below(around, &environment) {
+        let words = "folders below it have kustomizations, and Flux makes one of them all: add a kustomization.yaml that lists them, as `kustomize create --autodetect --recursive` does";
+        fields.not("spec.path", words);
+    }
     let inner = built.into_iter().flatten().filter(|kind| is_of_flux_kind(kind));
     let inner: Vec<&str> = inner.filter_map(|kind| kind.rsplit('/').next()).collect();
     if !inner.is_empty() {
@@ -126,6 +130,18 @@ fn follow(
     }
 }
 
+/// Whether a folder of the repository that is imported has no kustomization, and folders below it have. Plain manifests are each file
+/// by itself, of which a kustomization is none.
+fn has_kustomizations_below(around: &Around, environment: &Environment) -> bool {
+    let is_own = around.repository.as_deref().is_some_and(|own| same(own, &environment.repository));
+    let inside = |file: &&String| environment.path.is_empty() || is_below(file, &environment.path);
+    let mut found = around.files.iter().filter(inside).filter_map(|file| {
+        let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+        matches!(name, "kustomization.yaml" | "kustomization.yml").then_some(folder == environment.path)
+    });
+    is_own && found.clone().any(|is_top| !is_top) && !found.any(|is_top| is_top)
+}
+
 /// Whether it is stopped, which is said.
 pub(super) fn is_suspended(fields: &mut Fields<'_>) -> bool {
     let is_suspended = fields.flag("spec.suspend") == Some(true);
@@ -153,7 +169,8 @@ fn build(fields: &mut Fields<'_>, environment: &mut Environment) {
             format!("{} {} is read in namespace {}: copy it there", text("kind"), text("name"), environment.namespace);
         fields.otherwise("spec.postBuild.substituteFrom", words);
     }
-    environment.variables = Some(Variables { values, from });
+    // As there, one that nothing sets is empty.
+    environment.variables = Some(Variables { strict: false, values, from });
 }
 
 fn is_of_flux_kind(kind: &str) -> bool {

@@ -5,18 +5,40 @@ use serde_json::Value;
 use super::super::draft::{self, Chart, Draft, Environment, Helm, Sync, label};
 use super::super::fields::Fields;
 use super::super::{Around, Document, Imported, Outcome};
-use super::{Objects, REASONS, kustomization, named, post_render, source};
+use super::{Objects, REASONS, kustomization, named, post_render, source, values};
 use crate::tree::paths::join;
 
 const OWN: &[(&str, Outcome, &str)] = &[
-    ("spec.valuesFrom", Outcome::Not, "values in a ConfigMap or Secret are not read: write them into values"),
-    ("spec.upgrade", Outcome::Otherwise, "a failed sync is retried; `qd rollback` goes back"),
-    ("spec.install", Outcome::Otherwise, "a failed sync is retried"),
+    ("spec.install.remediation", Outcome::Otherwise, "a failed sync is retried"),
+    ("spec.install.strategy", Outcome::Otherwise, "a failed sync is retried"),
+    ("spec.install.timeout", Outcome::Otherwise, WAITS),
+    ("spec.install.disableWait", Outcome::Otherwise, WAITS),
+    ("spec.install.disableWaitForJobs", Outcome::Otherwise, WAITS),
+    ("spec.install.replace", Outcome::Otherwise, NO_RELEASE),
+    ("spec.install.disableOpenAPIValidation", Outcome::Otherwise, "the API server checks what is applied"),
+    ("spec.install.disableSchemaValidation", Outcome::Not, SCHEMA),
+    ("spec.install.disableTakeOwnership", Outcome::Otherwise, "`qd adopt` says which objects are taken over"),
+    ("spec.install.serverSideApply", Outcome::Otherwise, "objects are always applied by the server"),
+    ("spec.upgrade.remediation", Outcome::Otherwise, "a failed sync is retried; `qd rollback` goes back"),
+    ("spec.upgrade.strategy", Outcome::Otherwise, "a failed sync is retried; `qd rollback` goes back"),
+    ("spec.upgrade.cleanupOnFail", Outcome::Otherwise, "what a failed sync applied stays, and is retried"),
+    ("spec.upgrade.timeout", Outcome::Otherwise, WAITS),
+    ("spec.upgrade.disableWait", Outcome::Otherwise, WAITS),
+    ("spec.upgrade.disableWaitForJobs", Outcome::Otherwise, WAITS),
+    ("spec.upgrade.disableOpenAPIValidation", Outcome::Otherwise, "the API server checks what is applied"),
+    ("spec.upgrade.disableSchemaValidation", Outcome::Not, SCHEMA),
+    ("spec.upgrade.disableTakeOwnership", Outcome::Otherwise, "`qd adopt` says which objects are taken over"),
+    ("spec.upgrade.serverSideApply", Outcome::Otherwise, "objects are always applied by the server"),
+    ("spec.upgrade.force", Outcome::Not, "an immutable field that changes is an error: delete the object manually"),
+    ("spec.upgrade.preserveValues", Outcome::Not, "the values are those of the configuration, and no earlier ones"),
     ("spec.rollback", Outcome::Otherwise, "`qd rollback` goes back"),
     ("spec.uninstall", Outcome::Otherwise, "objects stay when an application is removed from the configuration"),
-    ("spec.test", Outcome::Not, "tests of a chart are not run"),
+    ("spec.test", Outcome::Otherwise, "`qd test` runs the tests of the chart"),
     ("spec.maxHistory", Outcome::Otherwise, "[history] limits the syncs of each application"),
-    ("spec.storageNamespace", Outcome::Otherwise, "no release is stored in the cluster"),
+    ("spec.storageNamespace", Outcome::Otherwise, NO_RELEASE),
+    ("spec.persistentClient", Outcome::Otherwise, NO_RELEASE),
+    ("spec.waitStrategy", Outcome::Otherwise, WAITS),
+    ("spec.commonMetadata", Outcome::Not, "the output of helm is deployed unchanged"),
     ("spec.chart.spec.interval", Outcome::Otherwise, "agent.image_interval"),
     ("spec.chart.spec.reconcileStrategy", Outcome::Otherwise, "every change of the chart or its values is deployed"),
     ("spec.chart.spec.verify", Outcome::Not, "signatures of charts are not verified"),
@@ -24,7 +46,17 @@ const OWN: &[(&str, Outcome, &str)] = &[
     ("spec.driftDetection.ignore", Outcome::Not, "list the fields in the object's annotation quarterdeck.dev/ignore"),
 ];
 
-pub(super) fn read(document: &Document, objects: &Objects<'_>, around: &Around, imported: &mut Imported) {
+const WAITS: &str = "health is watched without a limit; nothing waits for it";
+const NO_RELEASE: &str = "no release is stored in the cluster";
+const SCHEMA: &str = "the schema of a chart is always checked";
+
+pub(super) fn read(
+    document: &Document,
+    documents: &[Document],
+    objects: &Objects<'_>,
+    around: &Around,
+    imported: &mut Imported,
+) {
     let fields = &mut Fields::new(&document.object, &document.place, imported);
     let written = document.object["metadata"]["name"].as_str().unwrap_or_default();
     let (name, own) = (label(written), document.object["metadata"]["namespace"].as_str());
@@ -40,9 +72,9 @@ pub(super) fn read(document: &Document, objects: &Objects<'_>, around: &Around, 
         ..Environment::default()
     };
     let is_whole = chart(fields, document, objects, around, &mut environment);
-    let has_no_hooks =
-        ["install", "upgrade"].map(|when| fields.flag(&format!("spec.{when}.disableHooks")) == Some(true));
-    let mut values = fields.map("spec.values");
+    definitions(fields);
+    let skip_hooks = has_no_hooks(fields);
+    let mut values = values::read(fields, document, documents);
     let nulls = draft::remove_nulls(&mut values);
     if nulls > 0 {
         fields.not("spec.values", format!("{nulls} null: TOML has no null, write such a value into a values file"));
@@ -50,7 +82,7 @@ pub(super) fn read(document: &Document, objects: &Objects<'_>, around: &Around, 
     environment.helm = Helm {
         release_name: Some(release).filter(|release| *release != name),
         values_files: std::mem::take(&mut environment.helm.values_files),
-        skip_hooks: has_no_hooks == [true, true],
+        skip_hooks,
         chart: environment.helm.chart.take(),
         values,
         post_render: post_render::read(fields),
@@ -67,6 +99,30 @@ pub(super) fn read(document: &Document, objects: &Objects<'_>, around: &Around, 
     }
 }
 
+/// CRDs of a chart are objects like others.
+fn definitions(fields: &mut Fields<'_>) {
+    for when in ["install", "upgrade"] {
+        let field = format!("spec.{when}.crds");
+        if fields.text(&field).as_deref() == Some("Skip") {
+            fields.not(&field, "CRDs of a chart are always deployed");
+        }
+        let field = format!("spec.{when}.skipCRDs");
+        if fields.flag(&field) == Some(true) {
+            fields.not(&field, "CRDs of a chart are always deployed");
+        }
+    }
+}
+
+/// Whether no hook is run. One setting is for all syncs.
+fn has_no_hooks(fields: &mut Fields<'_>) -> bool {
+    let of = ["install", "upgrade"].map(|when| fields.flag(&format!("spec.{when}.disableHooks")) == Some(true));
+    for (when, _) in ["install", "upgrade"].into_iter().zip(of).filter(|(_, is_off)| *is_off && of != [true, true]) {
+        fields
+            .otherwise(&format!("spec.{when}.disableHooks"), "hooks are run: helm.skip_hooks skips them in each sync");
+    }
+    of == [true, true]
+}
+
 /// Where its chart is; whether that can be deployed.
 fn chart(
     fields: &mut Fields<'_>,
@@ -76,7 +132,17 @@ fn chart(
     environment: &mut Environment,
 ) -> bool {
     if let Some(reference) = fields.take("spec.chartRef") {
-        let found = named(objects, &reference, document).and_then(|found| source::of_oci(&found.object));
+        let named = named(objects, &reference, document);
+        let asked = named.map_or(&Value::Null, |found| &found.object["spec"]["ref"]);
+        let (range, filter, digest) = (&asked["semver"], &asked["semverFilter"], &asked["digest"]);
+        if range.is_string() && filter.is_string() {
+            fields.not("spec.chartRef", "tags are not filtered before the range: semverFilter of the OCIRepository");
+        }
+        let found = named.and_then(|found| source::of_oci(&found.object));
+        if found.is_some() && digest.is_string() {
+            let words = "the tag of the OCIRepository is deployed, and the digest is not compared";
+            fields.otherwise("spec.chartRef", words);
+        }
         if found.is_none() {
             fields.not(
                 "spec.chartRef",

@@ -13,8 +13,18 @@ use crate::follow::revision::WantedTag;
 pub(super) fn told(document: &Document, imported: &mut Imported) {
     let fields = &mut Fields::new(&document.object, &document.place, imported);
     // What whoever uses it reads.
-    for read in ["spec.url", "spec.ref", "spec.type", "spec.provider", "spec.layerSelector"] {
+    for read in ["spec.url", "spec.ref", "spec.type"] {
         fields.take(read);
+    }
+    // A chart is unpacked by whoever renders it, there as here.
+    let is_chart = fields.text("spec.layerSelector.mediaType").is_some_and(|media| media.contains("helm.chart"));
+    let of_registry = document.object["kind"] != "GitRepository";
+    if let Some(provider) = fields.text("spec.provider").filter(|provider| provider != "generic") {
+        let option = if of_registry { "[[registry]]" } else { "[[repository]]" };
+        fields.otherwise("spec.provider", format!("the login of provider {provider} is that of {option}"));
+    }
+    if fields.text("spec.layerSelector.operation").as_deref() == Some("copy") && !is_chart {
+        fields.not("spec.layerSelector.operation", "a layer is always unpacked");
     }
     if fields.flag("spec.suspend") == Some(true) {
         fields.not("spec.suspend", "suspend the applications that use it instead");
@@ -123,6 +133,7 @@ pub(super) fn of_repository(source: &Value, name: String, version: String) -> Op
 pub(super) fn of_oci(source: &Value) -> Option<Chart> {
     let (repository, name) = source["spec"]["url"].as_str()?.trim_end_matches('/').rsplit_once('/')?;
     let reference = &source["spec"]["ref"];
-    let version = reference["tag"].as_str().or(reference["semver"].as_str())?;
+    // A range goes before a tag, as there.
+    let version = reference["semver"].as_str().or(reference["tag"].as_str())?;
     Some(Chart { repository: repository.to_owned(), name: name.to_owned(), version: version.to_owned() })
 }
