@@ -28,7 +28,6 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 pub use self::error::ChartProblem;
-pub use self::signers::keyring_readable;
 use self::source::{Asking, ChartSource};
 use crate::config::Config;
 use crate::images::Images;

@@ -11,5 +11,6 @@
 pub mod archive;
 pub mod fetch;
 pub mod http;
+pub mod keyring;
 
 pub mod error;

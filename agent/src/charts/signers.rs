@@ -9,18 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use quarterdeck_container::charts::keyring::{self, KeyringError};
 use quarterdeck_core::admission::signature::{self, Kind, Verdict};
 use quarterdeck_core::charts::provenance::{self, ProvenanceError};
 use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::revision::ChartRelease;
-use quarterdeck_system::file::read_up_to;
 use quarterdeck_system::program::{self, Finished, Limits, ProgramError};
 
 /// A check takes some milliseconds; a machine that is busy some seconds.
 const LIMITS: Limits = Limits { time: Duration::from_secs(30), output_bytes: provenance::BYTES_MAX };
-
-/// The longest keyring: some thousand keys.
-const KEYRING_BYTES_MAX: u64 = 4 << 20;
 
 /// What gpg does in the home that is made for it. Whose keys are in the file is trusted: that is what the file says.
 const OPTIONS: &str = "batch\nno-autostart\nno-auto-key-retrieve\ntrust-model always\n";
@@ -29,13 +26,8 @@ const OPTIONS: &str = "batch\nno-autostart\nno-auto-key-retrieve\ntrust-model al
 #[derive(Debug, thiserror::Error)]
 pub enum SignerError {
     /// The keys cannot be read.
-    #[error("cannot read the keyring {}: {why}", .file.display())]
-    Keyring {
-        /// The file.
-        file: PathBuf,
-        /// Why not.
-        why: String,
-    },
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// There is no program to ask.
     #[error("gpg is not installed, and verify_keyring asks it who signed a chart")]
     NoGpg,
@@ -87,7 +79,7 @@ pub enum SignerError {
 impl Hint for SignerError {
     fn hint(&self) -> Cow<'_, str> {
         match self {
-            Self::Keyring { .. } => "write the public keys into it: gpg --armor --export NAME >FILE",
+            Self::Keyring(error) => return error.hint(),
             Self::NoGpg => "install GnuPG",
             Self::Unsigned { .. } => "package it with `helm package --sign`, and publish the .prov file beside it",
             Self::Stranger { .. } => "see who signed it; if that key may sign, add it to the keyring",
@@ -105,22 +97,6 @@ impl SignerError {
     /// Whether the chart itself is at fault.
     pub(super) fn is_rejection(&self) -> bool {
         !matches!(self, Self::Gpg { .. } | Self::Home(_))
-    }
-}
-
-/// A keyring, as far as it can be said beforehand whether it is of use.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn keyring_readable(keyring: &Path) -> Result<Vec<u8>, SignerError> {
-    let failed = |why: String| SignerError::Keyring { file: keyring.to_owned(), why };
-    match read_up_to(keyring, KEYRING_BYTES_MAX) {
-        Err(error) => Err(failed(error.to_string())),
-        Ok(bytes) if bytes.len() as u64 > KEYRING_BYTES_MAX => {
-            Err(failed(format!("it has more than {KEYRING_BYTES_MAX} bytes")))
-        }
-        Ok(bytes) if bytes.trim_ascii().is_empty() => Err(failed("it is empty".to_owned())),
-        Ok(bytes) => Ok(bytes),
     }
 }
 
@@ -144,7 +120,7 @@ pub(super) fn signer(
     scratch: &Path,
 ) -> Result<String, SignerError> {
     let chart = || release.short();
-    let (gpg, keys) = (gpg()?, keyring_readable(keyring)?);
+    let (gpg, keys) = (gpg()?, keyring::read(keyring)?);
     let home = tempfile::Builder::new().prefix(".signers-").tempdir_in(scratch).map_err(SignerError::Home)?;
     std::fs::write(home.path().join("gpg.conf"), OPTIONS).map_err(SignerError::Home)?;
     let run = |arguments: &[&str], input: &[u8]| {
@@ -156,7 +132,7 @@ pub(super) fn signer(
     let imported = run(&["--import"], &keys)?;
     if !imported.status.success() {
         let why = last_line(&imported.stderr);
-        return Err(SignerError::Keyring { file: keyring.to_owned(), why });
+        return Err(KeyringError { file: keyring.to_owned(), why }.into());
     }
     let Finished { status, stdout, stderr } = run(&["--decrypt"], provenance)?;
     let name = keyring.file_name().unwrap_or(keyring.as_os_str()).to_string_lossy().into_owned();

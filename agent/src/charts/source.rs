@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use quarterdeck_container::charts::archive;
 use quarterdeck_container::charts::fetch::{Fetched, Fetcher, Identity, Source, Version};
 use quarterdeck_container::charts::http::Password;
+use quarterdeck_container::charts::keyring;
 use quarterdeck_container::registry::signature::{KeyError, PublicKey};
 use quarterdeck_core::backoff::doubled;
 use quarterdeck_core::charts;
@@ -24,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::signers::{self, SignerError, keyring_readable};
+use super::signers::{self, SignerError};
 use super::store::{self, Store, hex};
 use super::{ChartFiles, ChartProblem};
 use crate::config::Config;
@@ -140,7 +141,7 @@ impl ChartSource {
     pub async fn check(&self) -> Result<usize, ChartProblem> {
         self.keys()?;
         if let Some(keyring) = &self.spec.verify_keyring {
-            keyring_readable(keyring)?;
+            keyring::read(keyring).map_err(SignerError::from)?;
             signers::gpg()?;
         }
         let (images, identity) = self.who().await?;
@@ -210,7 +211,7 @@ impl ChartSource {
         let fetched = fetcher.fetch(source, &found).await?;
         let release = &fetched.release;
         if let Some(keyring) = &self.spec.verify_keyring {
-            keyring_readable(keyring)?;
+            keyring::read(keyring).map_err(SignerError::from)?;
             let provenance = fetcher.provenance(source, &found).await?;
             let provenance = provenance.ok_or_else(|| SignerError::Unsigned { chart: release.short() })?;
             self.signer(release, provenance.clone(), keyring).await?;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use quarterdeck_container::charts::keyring;
 use quarterdeck_container::registry::signature::PublicKey;
 use quarterdeck_core::charts::address::{Repository, check_name};
 use quarterdeck_core::charts::versions::Wanted;
@@ -16,7 +17,6 @@ use super::finding::Finding;
 use super::kustomize::WrittenPostRender;
 use super::locate::Step;
 use super::values::{escapes, has_date, two_places};
-use crate::charts::keyring_readable;
 
 /// `[application.environment.helm]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -157,7 +157,7 @@ pub(super) fn check_files(applications: &[ApplicationSpec], findings: &mut Vec<F
     for (index, application) in applications.iter().enumerate() {
         for (at, environment) in application.environments.iter().enumerate() {
             let Some(chart) = &environment.helm.chart else { continue };
-            let keyring = chart.verify_keyring.iter().filter_map(|file| keyring_readable(file).err());
+            let keyring = chart.verify_keyring.iter().filter_map(|file| keyring::read(file).err());
             let keyring = keyring.map(|error| ("verify_keyring", chain(&error)));
             let keys = chart.verify.iter().filter_map(|key| PublicKey::read(key).err());
             let keys = keys.map(|error| ("verify", chain(&error)));
