@@ -97,7 +97,9 @@ fn is_as_made(town: &Town, what: &[&str]) -> anyhow::Result<()> {
 fn template(town: &Town, image: &str) -> anyhow::Result<PathBuf> {
     let mut command = Command::new(Path::new(town.parts.get("WORLD_BIN")).join("helm"));
     command.args(["template", "podinfo-chart"]).arg(town.agent.path("deploy").join("shop/charts/podinfo"));
-    command.args(["--namespace", &town.namespace, "--no-hooks"]);
+    let version: serde_json::Value = serde_json::from_str(&town.kubectl(&["get", "--raw", "/version"])?)?;
+    let version = version["gitVersion"].as_str().unwrap_or_default();
+    command.args(["--namespace", &town.namespace, "--no-hooks", "--kube-version", version]);
     command.arg("--set").arg(format!("image.repository={image},image.tag=real,ui.color={COLOR}"));
     let file = town.agent.path("podinfo.yaml");
     std::fs::write(&file, said(&mut command)?.stdout)?;
