@@ -17,10 +17,11 @@ use quarterdeck_shared::status::{Phase, Stage, StageKind};
 /// Characters of one text from elsewhere.
 const SPAN_MAX: usize = 120;
 
-/// Sections of a comment, tests, scans and images of a section, and failed cases of a test or vulnerabilities of a scan. GitHub takes 65,536 characters of a comment, and
-/// this many at their longest are some 49,000; what merging changes has [`plan::CHARS_MAX`] of them.
+/// Sections of a comment, tests, scans and images of a section, and failed cases of a test or vulnerabilities of a scan. GitHub
+/// takes 65,536 characters of a comment, and this many at their longest are some 63,000; what merging changes has [`plan::CHARS_MAX`] of them.
 const SECTIONS_MAX: usize = 8;
 const TESTS_MAX: usize = 6;
+const SCANS_MAX: usize = 2;
 const FAILURES_MAX: usize = 3;
 
 /// What the section of an application begins with: it is not shown, and by it a comment is found that is ours.
@@ -62,7 +63,10 @@ fn section(text: &mut String, run: &RunStatus) {
     if let Some(more) = run.tests.len().checked_sub(TESTS_MAX).filter(|more| *more > 0) {
         let _ = writeln!(text, "- and {more} more tests");
     }
-    run.scans.iter().take(TESTS_MAX).for_each(|scan| scanned(text, scan));
+    run.scans.iter().take(SCANS_MAX).for_each(|scan| scanned(text, scan));
+    if let Some(more) = run.scans.len().checked_sub(SCANS_MAX).filter(|more| *more > 0) {
+        let _ = writeln!(text, "- and {more} more scans");
+    }
     let images = run.artifact.iter().flat_map(|artifact| artifact.images.iter().map(|image| (&artifact.tag, image)));
     for (tag, image) in images.take(TESTS_MAX) {
         let _ = writeln!(

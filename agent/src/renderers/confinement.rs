@@ -238,7 +238,10 @@ mod tests {
     fn a_program_is_started_through_what_confines_it_or_as_it_is() {
         let shown = |command: &Command| format!("{command:?}").replace('"', "");
         let program = Path::new("/usr/bin/helm");
-        assert_eq!(shown(&Confinement::default().command(program, Some(Path::new("/scratch/a")))), "/usr/bin/helm");
+        assert_eq!(
+            shown(&Confinement::default().command(program, Some(Path::new("/scratch/a")))),
+            "env -i /usr/bin/helm"
+        );
         let confinement = Confinement {
             launcher: Some("/proc/self/exe".into()),
             reach: Reach::OwnFiles,
@@ -247,7 +250,7 @@ mod tests {
         };
         assert_eq!(
             shown(&confinement.command(program, Some(Path::new("/scratch/a")))),
-            "/proc/self/exe run-confined own-files /scratch/a /home:/run /usr/bin/helm"
+            "env -i _RJEM_MALLOC_CONF=background_thread:false /proc/self/exe run-confined own-files /scratch/a /home:/run /usr/bin/helm"
         );
         assert_eq!(
             shown(&confinement.command(program, None)),

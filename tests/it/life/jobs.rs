@@ -147,6 +147,8 @@ async fn a_job_that_nobody_watches_any_more_is_not_run_again() {
     let ttl = "  ttlSecondsAfterFinished: 0\n";
     let mut world = deployed(&[("a.yaml", &config_map("a", "one")), ("job.yaml", &job(ttl, "true"))], "").await;
     gone(&world, COMPLETED).await;
+    // Its end is shown before it is kept: an agent that dies in between, and may not look any more, knows nothing of it.
+    looked_at(&world).await;
     world.kill_agent();
     world.cluster.fault(Fault::status(403).on("list", "jobs.batch"));
     world.cluster.fault(Fault::status(403).on("watch", "jobs.batch"));

@@ -4,6 +4,7 @@
 
 mod adopted;
 mod artifact;
+mod asked;
 mod beside;
 mod bundled;
 mod chart;
@@ -14,6 +15,7 @@ mod podinfo;
 mod pull;
 mod refused;
 mod rollback;
+mod several;
 mod source;
 
 use anyhow::Context as _;
