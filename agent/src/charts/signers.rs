@@ -150,6 +150,6 @@ pub(super) fn signer(
 }
 
 fn last_line(printed: &str) -> String {
-    let lines = printed.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("[GNUPG:]"));
-    lines.last().unwrap_or("gpg does not say why").trim_start_matches("gpg: ").to_owned()
+    let mut lines = printed.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("[GNUPG:]"));
+    lines.next_back().unwrap_or("gpg does not say why").trim_start_matches("gpg: ").to_owned()
 }

@@ -210,7 +210,7 @@ fn agent_ending(phase: &'static str, message: &'static str) -> StandIn {
         if phase == "Succeeded" { without_hint(run) } else { run }
     };
     StandIn::start(move |asked| match asked.split(['?', ' ']).nth(1) {
-        Some("/v1/state") => Reply::json(&state_of(1, &[running.clone()])),
+        Some("/v1/state") => Reply::json(&state_of(1, std::slice::from_ref(&running))),
         Some("/v1/watch") => {
             let run = ended(json!("read its log: kubectl -n shop logs pod/grpc"));
             Reply::open(&[put(2, environment("shop/prod", json!({"tests": run, "deletion": run})))])
