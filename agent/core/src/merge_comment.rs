@@ -23,6 +23,7 @@ const SECTIONS_MAX: usize = 8;
 const TESTS_MAX: usize = 6;
 const SCANS_MAX: usize = 2;
 const FAILURES_MAX: usize = 3;
+const WORST_MAX: usize = 2;
 
 /// What the section of an application begins with: it is not shown, and by it a comment is found that is ours.
 pub fn marker(application: &ApplicationName) -> String {
@@ -98,10 +99,10 @@ fn tested(text: &mut String, test: &TestResult) {
 fn scanned(text: &mut String, scan: &ScanResult) {
     let _ = writeln!(text, "- scan of {}: {}", span(&scan.name), span(&scan.describe()));
     let refused = scan.vulnerabilities.iter().filter(|one| one.accepted.is_none()).take(scan.refused as usize);
-    for vulnerability in refused.take(FAILURES_MAX) {
+    for vulnerability in refused.take(WORST_MAX) {
         let _ = writeln!(text, "  - {}", span(&vulnerability.describe()));
     }
-    if let Some(more) = (scan.refused as usize).checked_sub(FAILURES_MAX).filter(|more| *more > 0) {
+    if let Some(more) = (scan.refused as usize).checked_sub(WORST_MAX).filter(|more| *more > 0) {
         let _ = writeln!(text, "  - and {more} more");
     }
 }
@@ -235,7 +236,7 @@ mod tests {
         let expected = "- scan of `registry.example/ops/shop`: `6 critical, 2 low; 8 with a fix, 1 accepted`\n  \
              - `CVE-2026-1 in openssl 3.0.1 (critical, fixed in 3.0.2)`\n  \
              - `CVE-2026-2 in openssl 3.0.1 (critical, fixed in 3.0.2)`\n  \
-             - `CVE-2026-3 in openssl 3.0.1 (critical, fixed in 3.0.2)`\n  - and 2 more\n\
+             - and 3 more\n\
              - image `registry.example/ops/shop` with the id `sha256:1f1f1f1f1f1f`, pushed as `merge-request-7-a6ca5a8f2c1b`\n";
         assert!(text.contains(expected), "{text}");
     }
