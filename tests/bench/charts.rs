@@ -48,9 +48,9 @@ spec:
         {{- end }}
 ";
 
-/// The other objects of a chart, by kind, with what follows their metadata.
+/// The other objects of a chart, by kind, with what follows their metadata. The Services want no address of the cluster, which has few.
 const OTHERS: [(&str, &str); 3] = [
-    ("Service", "spec: {selector: {app: {{ .Release.Name }}}, ports: [{port: 80, targetPort: http}]}"),
+    ("Service", "spec: {clusterIP: None, selector: {app: {{ .Release.Name }}}, ports: [{port: 80, targetPort: http}]}"),
     ("ServiceAccount", "automountServiceAccountToken: false"),
     ("ConfigMap", "data: {greeting: {{ .Values.greeting | quote }}}"),
 ];
