@@ -6,10 +6,11 @@ use harness::registry::Beside;
 use harness::signing::{Certified, FULCIO, ISSUER, Programs, identity_token, statement, trusted_root};
 use quarterdeck_shared::event::{Event, EventRecord};
 use quarterdeck_shared::protocol::{Check, CheckResult};
-use quarterdeck_shared::snapshot::{FollowState, FollowedImage, FollowedIn};
+use quarterdeck_shared::snapshot::FollowState;
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
 use serde_json::json;
 
+use super::signed::{IMAGE, prod};
 use super::*;
 
 /// Who signs what is pushed.
@@ -146,20 +147,6 @@ async fn what_another_identity_signed_is_refused_and_whose_it_is_is_told() {
         assert_eq!(run.hint, "sign it as one of these, or add who signed it to require_signature");
     }
     assert!(deploy(&world).file("main", "apps/shop/deployment.yaml").contains(":none"), "nothing was written");
-}
-
-/// Where a followed image is in the registry.
-const IMAGE: &str = "vendor/podinfo";
-
-async fn prod(world: &World, what: &str, is_it: impl Fn(&FollowedIn) -> bool) -> FollowedIn {
-    let of = |state: &State| {
-        let image = |object: &Object| match object {
-            Object::FollowedImage(one) => Some(FollowedImage::clone(one)),
-            _ => None,
-        };
-        state.objects.values().find_map(image)?.environments.values().find(|one| is_it(one)).cloned()
-    };
-    world.wait(what, of).await.unwrap()
 }
 
 #[tokio::test]

@@ -217,9 +217,10 @@ async fn reconfigure(world: &World, more: &str) {
 }
 
 /// Where a followed image is in the registry.
-const IMAGE: &str = "vendor/podinfo";
+pub(super) const IMAGE: &str = "vendor/podinfo";
 
-async fn prod(world: &World, what: &str, is_it: impl Fn(&FollowedIn) -> bool) -> FollowedIn {
+/// What is known of it in production, once that is so.
+pub(super) async fn prod(world: &World, what: &str, is_it: impl Fn(&FollowedIn) -> bool) -> FollowedIn {
     let of = |state: &State| {
         let image = |object: &Object| match object {
             Object::FollowedImage(one) => Some(FollowedImage::clone(one)),

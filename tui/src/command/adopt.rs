@@ -55,25 +55,16 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         context.output.note(&format!("{}: nothing to adopt.", answer.environment))?;
         return Ok(Exit::Done);
     }
-    if args.dry_run || !(args.yes || is_wanted(pending, context).await?) {
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    let question = format!("adopt {}?", counted(pending as u64, "object", "objects"));
+    if !(args.yes || context.confirm(&question).await?) {
         return Ok(Exit::Done);
     }
     let accepted: Accepted = context.client.post_empty(&routes::ADOPT.of(&answer.environment.clone().into())).await?;
     context.output.note(&accepted.message)?;
     Ok(Exit::Done)
-}
-
-/// Asks the person at the terminal.
-async fn is_wanted(pending: usize, context: &mut Context) -> Result<bool, CommandError> {
-    let Some(read_line) = context.read_line.filter(|_| !context.output.errors_as_json) else {
-        return Err(CommandError::Usage {
-            message: "no terminal to confirm on".to_owned(),
-            hint: "use --yes, or --dry-run to only look".to_owned(),
-        });
-    };
-    context.output.note(&format!("adopt {}? [y/N]", counted(pending as u64, "object", "objects")))?;
-    let answer = read_line().await.unwrap_or_default();
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn people(context: &mut Context, answer: &AdoptionAnswer) -> io::Result<()> {

@@ -57,7 +57,11 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         let hint = "delete it without them: --no-hooks".to_owned();
         return Err(CommandError::NotPassed(Failure { message, hint }));
     }
-    if args.dry_run || !(args.yes || is_wanted(&answer, context).await?) {
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    let question = format!("suspend {} and delete {}?", answer.environment, objects(&answer));
+    if !(args.yes || context.confirm(&question).await?) {
         return Ok(Exit::Done);
     }
     let (of, request) = (answer.environment.into(), DeleteRequest { skip_hooks: args.no_hooks });
@@ -74,19 +78,6 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
             Err(CommandError::NotPassed(format!("the deletion has not ended: {state}").into()))
         }
     }
-}
-
-/// Asks the person at the terminal.
-async fn is_wanted(answer: &DeletionAnswer, context: &mut Context) -> Result<bool, CommandError> {
-    let Some(read_line) = context.read_line.filter(|_| !context.output.errors_as_json) else {
-        return Err(CommandError::Usage {
-            message: "no terminal to confirm on".to_owned(),
-            hint: "use --yes, or --dry-run to only look".to_owned(),
-        });
-    };
-    context.output.note(&format!("suspend {} and delete {}? [y/N]", answer.environment, objects(answer)))?;
-    let answer = read_line().await.unwrap_or_default();
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn objects(answer: &DeletionAnswer) -> String {

@@ -77,6 +77,19 @@ impl Context {
         at.to_zoned((self.zone)()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// Asks the person at the terminal whether to go on, for a command that has `--yes` and `--dry-run`.
+    async fn confirm(&mut self, question: &str) -> Result<bool, CommandError> {
+        let Some(read_line) = self.read_line.filter(|_| !self.output.errors_as_json) else {
+            return Err(CommandError::Usage {
+                message: "no terminal to confirm on".to_owned(),
+                hint: "use --yes, or --dry-run to only look".to_owned(),
+            });
+        };
+        self.output.note(&format!("{question} [y/N]"))?;
+        let answer = read_line().await.unwrap_or_default();
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
     /// Writes the answer: as JSON where asked for, else as the function writes it for people.
     fn answer<T: Serialize>(
         &mut self,
