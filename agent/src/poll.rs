@@ -105,7 +105,7 @@ impl Repository {
     }
 
     /// Polls now: a push is complete, as the repository's own hook says after git wrote the last of its refs, or a webhook of its
-    /// forge, which is sent by then. Where a turn waits for the rest of a push it waits no longer.
+    /// forge, which is sent by then, or who pushed and asks for it. Where a turn waits for the rest of a push it waits no longer.
     pub fn received(&self) {
         self.received.notify_one();
     }

@@ -83,9 +83,10 @@ pub(super) async fn adopt(
     Ok(taken(format!("objects of {name} that other controllers hold are adopted; `{events}` shows when that is done")))
 }
 
-/// The repositories of an application and its environments are asked now, and their workers look again.
+/// The repositories of an application and its environments are asked now, and their workers look again. Who asks has seen a
+/// push of the code end, or wants what is there: its tags are decided as they are, without a second look.
 pub(super) async fn refresh(State(context): State<Shared>, Named(application): Named) -> Answer<Taken> {
-    application.code.iter().for_each(|code| code.repository.wake());
+    application.code.iter().for_each(|code| code.repository.received());
     application.wake_delivery();
     application.following.wake();
     sources::wake(&context, &application.spec.name);

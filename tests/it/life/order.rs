@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use harness::world::runs;
 use quarterdeck_shared::event::{Event, EventRecord};
+use quarterdeck_shared::routes;
 use quarterdeck_shared::snapshot::RunStatus;
 use quarterdeck_shared::status::{Phase, StageKind};
 use serde_json::json;
@@ -207,6 +208,28 @@ async fn tags_of_one_push_are_done_in_their_order_however_they_come() {
     succeeded(&world, "push-1.10").await;
     succeeded(&world, "push-1.9").await;
     assert_eq!(promoted(&world), ["1.10", "1.9"]);
+}
+
+/// `git push && qd refresh`: git has returned, so nothing of the push is still to come, and nothing is waited for.
+#[tokio::test]
+async fn tags_that_somebody_asks_for_are_decided_as_they_are() {
+    let mut world = shop().await;
+    let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    world.configure(&text.replace("500ms", "1h")).unwrap();
+    world.start_agent().await.unwrap();
+    let polled = |state: &State| repositories(state).iter().all(|one| one.polled.is_some()).then_some(());
+    world.wait("the first poll", polled).await.unwrap();
+    let repository = code(&world);
+    let [older, newer] = ["1.9", "1.10"].map(|version| repository.commit("main", &[("app.txt", version)], version));
+    repository.tag("push-1.10", &newer);
+    world.client().post_empty::<Accepted>(&routes::REFRESH.of(&"shop".parse().unwrap())).await.unwrap();
+    while !is_mirrored(&world.path("data/mirrors"), "push-1.10") {
+        tokio::task::yield_now().await;
+    }
+    repository.tag("push-1.9", &older);
+    succeeded(&world, "push-1.10").await;
+    let references: Vec<String> = all(&world).await.into_iter().map(|run| run.reference).collect();
+    assert_eq!(references, ["push-1.10"]);
 }
 
 /// A forge that is busy shows the older one when the newer one is decided already.
