@@ -9,6 +9,7 @@ mod forge;
 mod git;
 mod job;
 mod life;
+mod page;
 mod planned;
 mod protected;
 mod released;
