@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::{ApplicationName, EnvironmentId, EnvironmentName, SourceName};
+use crate::application::{ApplicationName, EnvironmentId, EnvironmentName, EnvironmentSourceName, SourceName};
 use crate::artifact::Artifact;
 use crate::change::Change;
 use crate::id::{EventId, RunId, SyncId};
@@ -373,6 +373,9 @@ pub enum Event {
         images: Vec<String>,
         /// The commit in the deploy repository.
         commit: CommitId,
+        /// The source of the environment whose repository that is, where it is not the environment's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<EnvironmentSourceName>,
     },
 
     /// The deploy branch or tag resolved to another commit.

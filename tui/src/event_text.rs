@@ -109,8 +109,9 @@ pub fn describe(event: &Event) -> EventText<'_> {
         }
         Event::ImageBuilt { artifact } => (Tone::Good, format!("built {}", artifact.tagged()), ""),
         Event::ImagePushed { artifact } => (Tone::Good, format!("pushed {}", artifact.pinned().join(", ")), ""),
-        Event::ImagePromoted { images, commit } => {
-            (Tone::Good, format!("promoted {} in {}", images.join(", "), commit.short()), "")
+        Event::ImagePromoted { images, commit, source } => {
+            let of = source.as_ref().map(|source| format!(" of source {source}")).unwrap_or_default();
+            (Tone::Good, format!("promoted {} in {}{of}", images.join(", "), commit.short()), "")
         }
 
         Event::RevisionChanged { revision, rewritten: false } => {
