@@ -1,7 +1,7 @@
 //! The configuration held against its example, and bad ones against their messages.
 
 use quarterdeck_shared::application::{
-    PromotePolicy, RequiredSigner, SignerIdentity, Ssh, SshKey, TestRun, TestSpec, ValueFrom,
+    EnvironmentSpec, PromotePolicy, RequiredSigner, SignerIdentity, Ssh, SshKey, TestRun, TestSpec, ValueFrom,
 };
 
 use super::*;
@@ -947,7 +947,11 @@ fn images_are_written_where_they_are_named_or_where_a_person_says() {
         ),
         ("path = '$values/shop'", "", ("values", "prod", "teams/shop")),
         ("path = 'apps/shop/'", "", ("", "-", "apps/shop")),
-        ("path = 'apps/shop'\ncommit = '1111111111111111111111111111111111111111'\npromote.source = 'values'", "'$values/a.yaml'", ("values", "prod", "teams/a.yaml")),
+        (
+            "path = 'apps/shop'\ncommit = '1111111111111111111111111111111111111111'\npromote.source = 'values'",
+            "'$values/a.yaml'",
+            ("values", "prod", "teams/a.yaml"),
+        ),
         ("", "", ("", "-", ".")),
     ] {
         let (source, branch, at) = wanted;
