@@ -176,6 +176,7 @@ fn what_the_manifests_name_was_written_by_the_newest_such_commit() {
 fn what_a_run_of_another_agent_made_is_not_its_own() {
     let of = |history: u64, number: u64| RunId::new(Prefix::of(history), number);
     let asked = |first, run| Asked {
+        formerly: None,
         what: trailers("push-1", 'a'),
         first,
         run,

@@ -435,8 +435,11 @@ fn manifests_of_a_source_are_changed_there_and_an_image_of_elsewhere_is_told() {
     };
     assert_eq!(promoted(Some("$base")).unwrap(), ["$base/shop/pod.yaml"]);
     let told = |into| quarterdeck_shared::error::Failure::of(&promoted(into).unwrap_err()).to_string();
-    insta::assert_snapshot!(told(Some("$values")), @"");
-    insta::assert_snapshot!(told(None), @"");
+    let hint = "hint: set promote.source to the source that has the file, or leave it out for the environment's own repository";
+    for (into, where_to) in [(Some("$values"), "source values"), (None, "the environment's own repository")] {
+        let words = format!("$base/shop/pod.yaml names the image, and promotions are written into {where_to}\n{hint}");
+        assert_eq!(told(into), words);
+    }
 }
 
 #[test]
