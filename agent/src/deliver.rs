@@ -44,6 +44,7 @@ use self::execution::Execution;
 pub use self::follow::Follower;
 pub use self::image_build::{APPLICATION_LABEL, REVISION_LABEL};
 use self::owing::Owing;
+use self::promotion::Promotes;
 pub use self::scan_error::ScanError;
 use crate::context::{Application, Codebase, Context};
 use crate::journal::fact::Fact;
@@ -283,8 +284,13 @@ async fn promote(
     for to in &application.destinations {
         let promote = promotion::Promote { context, application, code, to, pushed };
         match execution.stage(StageKind::Promote, Some(&to.spec.name), timeout, promote).await {
-            Ok(promoted) if application.destinations.len() == 1 => told = promoted.to_string(),
-            Ok(promoted) => told.push_str(&format!("; {}{promoted}", to.spec.name)),
+            Ok(promoted) => {
+                let of = if promoted == Promotes::Nothing { String::new() } else { to.of_source() };
+                match application.destinations.len() {
+                    1 => told = format!("{promoted}{of}"),
+                    _ => told.push_str(&format!("; {}{promoted}{of}", to.spec.name)),
+                }
+            }
             Err(error) if error.is_of_promotion() => {
                 refused.get_or_insert(error);
             }

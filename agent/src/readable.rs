@@ -50,9 +50,11 @@ pub async fn of_manifests(context: Arc<Context>, environment: Arc<Environment>) 
 /// Tells it of its other sources until the environment ends. Where it has none what an earlier configuration left is taken back.
 pub async fn of_sources(context: Arc<Context>, environment: Arc<Environment>) {
     let id = &environment.id;
-    let mut troubles: Vec<_> = environment.sources.iter().map(|source| source.repository.trouble()).collect();
+    // Those in the environment's own artifact are seen with that.
+    let sources: Vec<&Source> = environment.sources.iter().filter(|source| !source.spec.bundled).collect();
+    let mut troubles: Vec<_> = sources.iter().map(|source| source.repository.trouble()).collect();
     loop {
-        let unseen: Vec<Unseen> = environment.sources.iter().zip(&mut troubles).filter_map(of_source).collect();
+        let unseen: Vec<Unseen> = sources.iter().copied().zip(&mut troubles).filter_map(of_source).collect();
         let known = context.journal.snapshot().environment(id).map(|status| status.unseen).unwrap_or_default();
         if !known.into_iter().filter(|unseen| unseen.of == Cover::Source).eq(unseen.iter().cloned()) {
             context.journal.publish(vec![Fact::patch(id, Patch::Unseen { of: Cover::Source, unseen })]).await;

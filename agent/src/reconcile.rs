@@ -371,7 +371,8 @@ async fn resolve(
 /// The same of the environment's own repository and its other sources.
 async fn resolve_files(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
     let own = resolve_in_git(environment, status).await?;
-    Ok(own.with_sources(sources::in_force(environment, status).await?))
+    let others = sources::in_force(environment, status).await?;
+    Ok(sources::joined(environment, own, others).await)
 }
 
 /// The pin, or what the branch or tag is at. The mirror answers also where the remote is away.
@@ -382,7 +383,7 @@ async fn resolve_in_git(environment: &Environment, status: &EnvironmentStatus) -
 
 /// Whether a branch or tag left the history that it was at, be it of another source. Where that cannot be said nothing is told.
 async fn is_rewritten(environment: &Environment, before: Option<&Revision>, now: &Revision) -> bool {
-    for source in &environment.sources {
+    for source in sources::apart(environment) {
         let of = |revision: &Revision| revision.source(&source.spec.name).cloned();
         let (before, Some(now)) = (before.and_then(of), of(now)) else { continue };
         if is_rewritten_in(&source.repository, before.as_ref(), &now).await {

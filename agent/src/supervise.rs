@@ -85,6 +85,14 @@ impl Change<'_> {
         self.files(&spec.repository, spec.artifact.as_ref())
     }
 
+    /// Where promotions to an environment are written.
+    fn promoted(&self, spec: &EnvironmentSpec) -> Result<Arc<Repository>, ArtifactError> {
+        match spec.promoted_source() {
+            Some(source) => self.files(&source.repository, source.artifact.as_ref()),
+            None => self.manifests(spec),
+        }
+    }
+
     /// Where the files of its other sources are.
     fn sources(&self, spec: &EnvironmentSpec) -> Result<Vec<Source>, ArtifactError> {
         let source = |spec: &EnvironmentSource| {

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::application::{ApplicationName, EnvironmentId, EnvironmentName, SourceName};
+use crate::application::{ApplicationName, EnvironmentId, EnvironmentName, EnvironmentSourceName, SourceName};
 use crate::artifact::Artifact;
 use crate::change::Change;
 use crate::id::{EventId, RunId, SyncId};
@@ -229,6 +229,9 @@ pub enum Event {
         environment: EnvironmentId,
         /// How many objects were deleted.
         deleted: u64,
+        /// How many hooks for a deletion succeeded.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        hooks: u64,
         /// Those that stay, each with why.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         kept: Vec<String>,
@@ -373,6 +376,9 @@ pub enum Event {
         images: Vec<String>,
         /// The commit in the deploy repository.
         commit: CommitId,
+        /// The source of the environment whose repository that is, where it is not the environment's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<EnvironmentSourceName>,
     },
 
     /// The deploy branch or tag resolved to another commit.
@@ -490,4 +496,10 @@ pub enum Event {
         /// What to do.
         hint: String,
     },
+}
+
+// Serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

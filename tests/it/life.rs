@@ -64,6 +64,7 @@ mod own_repository;
 mod planned;
 mod previews;
 mod projects;
+mod promoted;
 mod protected;
 mod pruned;
 mod pull_secrets;

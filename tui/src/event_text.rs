@@ -52,10 +52,15 @@ pub fn describe(event: &Event) -> EventText<'_> {
         Event::ApplicationSourceRefused { source, message } => {
             (Tone::Bad, format!("applications of {source} refused"), message)
         }
-        Event::EnvironmentPruned { environment, deleted, kept, .. } => {
+        Event::EnvironmentPruned { environment, deleted, hooks, kept, .. } => {
+            let done = match hooks {
+                0 => String::new(),
+                1 => ", 1 hook done".to_owned(),
+                hooks => format!(", {hooks} hooks done"),
+            };
             let left = if kept.is_empty() { String::new() } else { format!("; {} left", kept.len()) };
             let kept: &str = kept.first().map_or("", String::as_str);
-            (Tone::Plain, format!("objects of removed environment {environment}: {deleted} pruned{left}"), kept)
+            (Tone::Plain, format!("objects of removed environment {environment}: {deleted} pruned{done}{left}"), kept)
         }
         Event::EnvironmentNotPruned { environment, message, .. } => {
             (Tone::Bad, format!("objects of removed environment {environment} are not pruned yet"), message)
@@ -109,8 +114,9 @@ pub fn describe(event: &Event) -> EventText<'_> {
         }
         Event::ImageBuilt { artifact } => (Tone::Good, format!("built {}", artifact.tagged()), ""),
         Event::ImagePushed { artifact } => (Tone::Good, format!("pushed {}", artifact.pinned().join(", ")), ""),
-        Event::ImagePromoted { images, commit } => {
-            (Tone::Good, format!("promoted {} in {}", images.join(", "), commit.short()), "")
+        Event::ImagePromoted { images, commit, source } => {
+            let of = source.as_ref().map(|source| format!(" of source {source}")).unwrap_or_default();
+            (Tone::Good, format!("promoted {} in {}{of}", images.join(", "), commit.short()), "")
         }
 
         Event::RevisionChanged { revision, rewritten: false } => {

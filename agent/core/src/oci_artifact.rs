@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use quarterdeck_shared::revision::Revision;
+
 use crate::git::{Author, CommitId};
 
 /// So many artifacts are kept beside the one that is deployed: what people roll back to. One that is older is fetched again by
@@ -13,6 +15,9 @@ pub const KEPT_MAX: usize = 50;
 
 /// As much of an annotation as a line shows.
 const LINE_MAX: usize = 200;
+
+/// As much of a revision: eight sources, each with a name, a branch and two digests of some 300 characters.
+const REVISION_MAX: usize = 4000;
 
 /// An artifact that became a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,17 +114,18 @@ pub struct Description {
 impl Description {
     /// Of an artifact with this digest, by the annotations of its manifest: where it was made of, and when.
     pub fn new(digest: &str, annotations: &BTreeMap<String, String>) -> Self {
-        let said = |name: &str| {
+        let line = |name: &str, max: usize| {
             let text = annotations.get(&format!("org.opencontainers.image.{name}"))?;
-            let line: String = text.chars().filter(|c| !c.is_control()).take(LINE_MAX).collect();
+            let line: String = text.chars().filter(|c| !c.is_control()).take(max).collect();
             Some(line.trim().to_owned()).filter(|line| !line.is_empty())
         };
+        let said = |name: &str| line(name, LINE_MAX);
         let short = digest.get(..14).unwrap_or(digest);
-        let (source, revision) = (said("source"), said("revision"));
-        let subject = match &revision {
+        let subject = match said("revision") {
             Some(revision) => format!("Artifact {short} of {revision}"),
             None => format!("Artifact {short}"),
         };
+        let (source, revision) = (said("source"), line("revision", REVISION_MAX));
         let lines = [("Digest", Some(digest.to_owned())), ("Source", source), ("Revision", revision)];
         let lines = lines.into_iter().filter_map(|(name, text)| Some(format!("{name}: {}\n", text?)));
         let message = format!("{subject}\n\n{}", lines.collect::<String>());
@@ -127,6 +133,11 @@ impl Description {
         let author = Author { name: "OCI artifact".to_owned(), email: "artifact@localhost".to_owned() };
         Self { author, message, time }
     }
+}
+
+/// The revision that an artifact was made of, as the message of its commit says; nothing where it says none that we write.
+pub fn revision_of(message: &str) -> Option<Revision> {
+    message.lines().find_map(|line| line.strip_prefix("Revision: "))?.parse().ok()
 }
 
 #[cfg(test)]
@@ -184,6 +195,19 @@ mod tests {
         let bare = Description::new(&digest, &annotations(&[("created", "yesterday"), ("source", " ")]));
         assert_eq!(bare.message, format!("Artifact sha256:9e2b1c2\n\nDigest: {digest}\n"));
         assert_eq!(bare.time, Timestamp::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn the_revision_of_a_bundle_is_read_back_with_all_of_its_sources() {
+        let (commit, digest) = ("1f3c2a9d".repeat(5), format!("sha256:{}", "d".repeat(64)));
+        let sources = ["base", "charts", "common", "values"];
+        let sources = sources.map(|name| format!(" {name}:{}@{digest}@sha1:{commit}", "a-long-branch/".repeat(5)));
+        let revision = format!("main@sha1:{commit}{}", sources.concat());
+        let annotations = [("org.opencontainers.image.revision".to_owned(), revision.clone())].into();
+        let message = Description::new(&digest, &annotations).message;
+        assert_eq!(revision_of(&message).unwrap().to_string(), revision);
+        assert!(message.lines().next().unwrap().len() < 250, "{message}");
+        assert_eq!(revision_of("Artifact\n\nRevision: 1.4.0\n"), None);
     }
 
     proptest! {

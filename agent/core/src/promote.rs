@@ -87,8 +87,10 @@ pub struct Manifests<'a> {
     pub tree: &'a dyn Tree,
     /// The folder, from the root of the repository.
     pub path: &'a str,
-    /// The folders of the tree that are other sources' files: they are read, and never changed.
+    /// The folders of the tree that are other sources' files.
     pub sources: &'a [String],
+    /// The one of these that may be changed; the environment's own files where absent. All others are read, and never changed.
+    pub into: Option<&'a str>,
     /// How they are rendered.
     pub render: RenderKind,
     /// Which files are rendered, where they are rendered plainly.
@@ -100,20 +102,29 @@ pub struct Manifests<'a> {
 }
 
 impl Manifests<'_> {
-    /// Whether a path is of another source.
-    fn is_of_source(&self, path: &str) -> bool {
-        self.sources.iter().any(|folder| sourced::inner(path, folder).is_some())
+    /// Whether a path is of what may be changed.
+    fn may_change(&self, path: &str) -> bool {
+        let is_of = |folder: &str| sourced::inner(path, folder).is_some();
+        self.into.map_or_else(|| !self.sources.iter().any(|folder| is_of(folder)), is_of)
+    }
+
+    /// What may be changed, for people.
+    fn changeable(&self) -> String {
+        let source = self.into.map(|folder| format!("source {}", folder.trim_start_matches('$')));
+        source.unwrap_or_else(|| "the environment's own repository".to_owned())
     }
 }
 
 /// Why an artifact cannot be written into the manifests.
 #[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
-    /// What names the image is not in the environment's own repository.
-    #[error("{path} is of another source, and a promotion changes the environment's own repository only")]
+    /// What names the image is not in the repository that is written into.
+    #[error("{path} names the image, and promotions are written into {into}")]
     OfSource {
         /// The file.
         path: String,
+        /// What may be changed.
+        into: String,
     },
     /// The image is nowhere.
     #[error("no manifest below `{path}` names the image {image} ({files} files were read)")]
@@ -265,7 +276,8 @@ impl Hint for PromoteError {
                 format!("write `image: {image}` where it belongs, or set `promote.by = \"none\"`").into()
             }
             Self::OfSource { .. } => {
-                "make its repository the repository of the environment, and the other one a source".into()
+                "set promote.source to the source that has the file, or leave it out for the environment's own repository"
+                    .into()
             }
             Self::Jsonnet { .. } => "set `promote.by = \"none\"`, and change the image there".into(),
             Self::NowhereInKustomization { image, .. } => {
@@ -337,8 +349,8 @@ pub fn promote_all(
         Renderer::Plain => into_files(manifests, &folder, &images)?,
     };
     let Edits { changed, absent, nowhere } = edits;
-    if let Some(path) = changed.keys().find(|path| manifests.is_of_source(path)) {
-        return Err(PromoteError::OfSource { path: path.clone() });
+    if let Some(path) = changed.keys().find(|path| !manifests.may_change(path)) {
+        return Err(PromoteError::OfSource { path: path.clone(), into: manifests.changeable() });
     }
     match nowhere.filter(|_| absent.len() == images.len()) {
         Some(error) => Err(error),

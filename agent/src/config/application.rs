@@ -101,6 +101,25 @@ impl WrittenEnvironment {
             [("branch", branch), ("tag", tag), ("tag_pattern", tag_pattern), ("semver", semver), ("commit", commit)];
         revision::Options::new(all, artifact.is_some())
     }
+
+    /// What of it may name a source.
+    fn paths(&self, is_promoted: bool) -> environment_source::Paths<'_> {
+        environment_source::Paths {
+            path: &self.path,
+            values_files: &self.helm.values_files,
+            libs: &self.jsonnet.libs,
+            is_promoted: is_promoted && self.promote.by != PromoteBy::None,
+            named: self.promote.source.as_ref(),
+            has_artifact: self.artifact.is_some(),
+        }
+    }
+
+    /// The source that images are written into; nothing where that is its own repository, or none is written.
+    fn promoted(&self, is_promoted: bool) -> Option<&WrittenSource> {
+        let paths = self.paths(is_promoted);
+        let environment_source::Promoted::Into(name) = environment_source::promoted(&paths) else { return None };
+        self.source.iter().filter(|_| paths.is_promoted).find(|source| source.name().as_str() == name)
+    }
 }
 
 /// What applications mean that were found right; relative paths in them begin at `base`, and `sops` is what environments have
@@ -120,6 +139,11 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
     };
     let application =
         |Written { name, code: written, image: images, test: tests, scan, sign, environment, follow_image }| {
+            let is_promoted = |name: &EnvironmentName| {
+                !images.is_empty() || follow_image.iter().any(|followed| followed.is_for(name))
+            };
+            let promoted: BTreeSet<EnvironmentName> =
+                environment.iter().map(|one| one.name.clone()).filter(is_promoted).collect();
             let delivery = written.map(|written| DeliverySpec {
                 code: code(written),
                 tests: test::read(tests, &images, base),
@@ -130,15 +154,22 @@ pub(super) fn read(written: Vec<Written>, sops: &SopsConfig, base: &Path) -> Vec
             ApplicationSpec {
                 name,
                 delivery,
-                environments: environment.into_iter().map(|one| meaning(one, sops, base)).collect(),
+                environments: environment.into_iter().map(|one| meaning(one, &promoted, sops, base)).collect(),
                 followed: follow::read(follow_image),
             }
         };
     written.into_iter().map(application).collect()
 }
 
-fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> EnvironmentSpec {
+/// `promoted` are the environments that images are written into, where that is not off.
+fn meaning(
+    mut written: WrittenEnvironment,
+    promoted: &BTreeSet<EnvironmentName>,
+    sops: &SopsConfig,
+    base: &Path,
+) -> EnvironmentSpec {
     sign::anchor_keys(&mut written.promote, base);
+    written.promote.source = written.promoted(promoted.contains(&written.name)).map(|source| source.name().clone());
     let follow = written.revision().read();
     let WrittenEnvironment {
         name,
@@ -161,8 +192,8 @@ fn meaning(mut written: WrittenEnvironment, sops: &SopsConfig, base: &Path) -> E
         name,
         repository: artifact.as_ref().map(ArtifactSpec::describe).or(repository).unwrap_or_default(),
         follow,
+        sources: environment_source::read(source, artifact.as_ref(), base),
         artifact,
-        sources: environment_source::read(source, base),
         path,
         render,
         files: FilesSpec { include, exclude },
@@ -232,7 +263,7 @@ pub(super) fn check_one(written: &Written, config: &Config, base: &Path, say: &m
         name: &environment.name,
         promotes: environment.promote.by != PromoteBy::None,
         has_digest: matches!(environment.promote.by, PromoteBy::TagAndDigest | PromoteBy::Digest),
-        followed: environment.revision().fixed(),
+        followed: environment.promoted(true).map_or(environment.revision(), WrittenSource::revision).fixed(),
     });
     follow::check(&written.follow_image, &written.image, &targets.collect::<Vec<_>>(), say);
 }
@@ -382,7 +413,8 @@ fn check_environments(
             ),
         }
         let is_promoted = !written.image.is_empty() && promote.by != PromoteBy::None;
-        environment.revision().check(is_promoted, &mut say);
+        // Into its own repository: what is deployed of a source is looked at with the source.
+        environment.revision().check(is_promoted && environment.promoted(true).is_none(), &mut say);
         if escapes(path) {
             say(&["path"], format!("the path {path:?} must be a folder inside the repository"));
         }
@@ -423,12 +455,7 @@ fn check_environments(
     }
     for (index, environment) in written.environment.iter().enumerate() {
         let is_followed = written.follow_image.iter().any(|one| one.is_for(&environment.name));
-        let paths = environment_source::Paths {
-            path: &environment.path,
-            values_files: &environment.helm.values_files,
-            libs: &environment.jsonnet.libs,
-            is_promoted: environment.promote.by != PromoteBy::None && (!written.image.is_empty() || is_followed),
-        };
+        let paths = environment.paths(!written.image.is_empty() || is_followed);
         environment_source::check(&environment.source, &paths, base, &mut |keys: &[Step], message| {
             let below = [Step::Key("environment"), Step::Index(index)];
             say(&below.iter().chain(keys).cloned().collect::<Vec<_>>(), message);

@@ -59,7 +59,15 @@ impl<'a> Options<'a> {
                 format!("an artifact is deployed, and {option} is of a repository: leave out {option} or artifact");
             say(&[option], message);
         }
-        if let Some(what) = self.fixed().filter(|_| is_promoted) {
+        if is_promoted {
+            self.check_promoted(say);
+        }
+    }
+
+    /// What is wrong with it where images are promoted to it.
+    pub(super) fn check_promoted(&self, say: &mut impl FnMut(&[&'static str], String)) {
+        let Self { set, is_artifact } = self;
+        if let Some(what) = self.fixed() {
             let option = set.iter().map(|(option, _)| *option).find(|option| *option != "branch").unwrap_or("artifact");
             let remedy = if *is_artifact { "" } else { "name a branch, or " };
             let why = format!("a promotion is a commit on a branch, and {what} is deployed here");

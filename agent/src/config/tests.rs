@@ -1,7 +1,7 @@
 //! The configuration held against its example, and bad ones against their messages.
 
 use quarterdeck_shared::application::{
-    PromotePolicy, RequiredSigner, SignerIdentity, Ssh, SshKey, TestRun, TestSpec, ValueFrom,
+    EnvironmentSpec, PromotePolicy, RequiredSigner, SignerIdentity, Ssh, SshKey, TestRun, TestSpec, ValueFrom,
 };
 
 use super::*;
@@ -104,7 +104,8 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
         (helm.skip_hooks, helm.hook_timeout)
     };
     assert!(!shown.promote.require_signature.is_empty());
-    let promote = PromotePolicy { require_signature: Vec::new(), ..shown.promote.clone() };
+    assert!(shown.promote.source.is_some());
+    let promote = PromotePolicy { source: None, require_signature: Vec::new(), ..shown.promote.clone() };
     assert_eq!(
         (shown.create_namespace, shown.render, hooks(shown), shown.protected, &shown.sync, &promote),
         (default.create_namespace, default.render, hooks(default), default.protected, &default.sync, &default.promote)
@@ -307,6 +308,8 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "{application}[[application.environment.source]]\nname = 'values'\nrepository = '/srv/values'\n{more}\n"
         )
     };
+    let bundled =
+        |more: &str| artifact(&format!("[[application.environment.source]]\nname = 'values'\nbundled = true\n{more}"));
     let many: String = (1..9)
         .map(|number| format!("[[application.environment.source]]\nname = 's{number}'\nrepository = '/srv/values'\n"))
         .collect();
@@ -393,16 +396,64 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "begins with $lib",
         ),
         (
-            format!("{}{with_image}", source("").replace("namespace", "path = '$values/shop'\nnamespace")),
-            6,
-            "a promotion changes the environment's own repository, and \"$values/shop\" is of source values: make the \
-             repository of values the environment's, and the other one a source, or set promote.by = \"none\"",
+            format!("{}{with_image}", source("tag = 'v1'").replace("namespace", "path = '$values/shop'\nnamespace")),
+            11,
+            "a promotion is a commit on a branch, and a tag is deployed here: name a branch, or set promote.by = \"none\"",
         ),
         (
-            source("[application.environment.helm]\nvalues_files = ['$values/prod.yaml']")
+            source("semver = '1.x'\n[application.environment.helm]\nvalues_files = ['$values/prod.yaml']")
                 + "[[application.follow_image]]\nimage = 'nginx'\nsemver = '1.x'\n",
+            10,
+            "a promotion is a commit on a branch, and a tag is deployed here: name a branch",
+        ),
+        (
+            source(&format!("commit = '{}'\n{with_image}", "1".repeat(40)))
+                .replace("namespace", "promote = { source = 'values' }\nnamespace"),
             11,
-            "\"$values/prod.yaml\" is of source values: make",
+            "and a commit is deployed here: name a branch",
+        ),
+        (
+            source(with_image)
+                .replace("repository = '/srv/values'", "artifact = { repository = 'oci://r.example/values' }")
+                .replace("namespace", "promote = { source = 'values' }\nnamespace"),
+            10,
+            "and an artifact is deployed here: set promote.by = \"none\"",
+        ),
+        (
+            source("").replace("namespace", "promote = { source = 'other' }\nnamespace"),
+            6,
+            "the environment has no source other; there are: $values: leave out promote.source",
+        ),
+        (
+            format!("{application}promote = {{ source = 'values' }}\n"),
+            7,
+            "the environment has no source values: leave out promote.source for the environment's own repository",
+        ),
+        (
+            source(
+                "[[application.environment.source]]\nname = 'common'\nrepository = '/srv/common'\n\
+                 [application.environment.helm]\nvalues_files = ['$common/all.yaml', '$values/prod.yaml']",
+            ) + with_image,
+            14,
+            "images are written into one source, and these files are of several (common, values): set promote.source = \
+             \"common\" or another of them",
+        ),
+        (
+            source("bundled = true"),
+            9,
+            "a bundled source is in the artifact of the environment, as the bundle brought it: leave out repository or bundled",
+        ),
+        (
+            source("bundled = true").replace("repository = '/srv/values'\n", ""),
+            9,
+            "source values is in a bundle, and the environment follows git: add [application.environment.artifact]",
+        ),
+        (bundled("path = 'teams'"), 11, "leave out path or bundled"),
+        (bundled("branch = 'main'"), 11, "leave out branch or artifact"),
+        (
+            bundled(with_image).replace("namespace", "path = '$values/shop'\nnamespace"),
+            9,
+            "and an artifact is deployed here: set promote.by = \"none\"",
         ),
         ("[sops]\nage_keys = ['a', 'a']\n".to_owned(), 2, "are named twice"),
         ("[sops]\nage_keys = ['']\n".to_owned(), 2, "an age key has no file"),
@@ -868,4 +919,44 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             other => panic!("{text}\n{other:?}"),
         }
     }
+}
+
+#[test]
+fn images_are_written_where_they_are_named_or_where_a_person_says() {
+    let with_image = "[application.code]\nrepository = '/srv/shop'\n[[application.image]]\nname = 'r/a'\n";
+    let spec = |own: &str, values_files: &str, more: &str| {
+        let text = format!(
+            "[[application]]\nname = 'shop'\n[[application.environment]]\nname = 'prod'\nrepository = '/srv/deploy'\nnamespace = 'shop'\n{own}\n\
+             [[application.environment.source]]\nname = 'charts'\nrepository = '/srv/charts'\ntag = 'v1'\n\
+             [[application.environment.source]]\nname = 'values'\nrepository = '/srv/values'\nbranch = 'prod'\npath = 'teams'\n\
+             [application.environment.helm]\nvalues_files = [{values_files}]\n{more}"
+        );
+        Config::parse(Path::new("/srv/config.toml"), &text).unwrap().applications.remove(0).environments.remove(0)
+    };
+    let place = |spec: &EnvironmentSpec| {
+        let source = spec.promoted_source().map(|source| source.name.as_str().to_owned());
+        (source.unwrap_or_default(), spec.promoted_follow().branch().unwrap_or("-").to_owned(), spec.promoted_place())
+    };
+    for (own, values_files, wanted) in [
+        ("path = '$charts/shop'", "'$values/prod.yaml'", ("values", "prod", "teams/prod.yaml")),
+        ("path = '$charts/shop'", "'envs/all.yaml', '$values/prod.yaml'", ("", "-", "envs/all.yaml")),
+        (
+            "path = '$charts/shop'\npromote.source = 'values'",
+            "'envs/all.yaml', '$values/prod.yaml'",
+            ("values", "prod", "teams/prod.yaml"),
+        ),
+        ("path = '$values/shop'", "", ("values", "prod", "teams/shop")),
+        ("path = 'apps/shop/'", "", ("", "-", "apps/shop")),
+        (
+            "path = 'apps/shop'\ncommit = '1111111111111111111111111111111111111111'\npromote.source = 'values'",
+            "'$values/a.yaml'",
+            ("values", "prod", "teams/a.yaml"),
+        ),
+        ("", "", ("", "-", ".")),
+    ] {
+        let (source, branch, at) = wanted;
+        let found = place(&spec(own, values_files, with_image));
+        assert_eq!(found, (source.to_owned(), branch.to_owned(), at.to_owned()), "{own} {values_files}");
+    }
+    assert_eq!(spec("path = '$values/shop'", "", "").promoted_source(), None, "nothing is promoted");
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quarterdeck_shared::application::{ApplicationSpec, DeliverySpec, EnvironmentName, EnvironmentSpec};
+use quarterdeck_shared::revision::CommitId;
 use quarterdeck_shared::snapshot::RunId;
 use tokio_util::sync::CancellationToken;
 
@@ -44,8 +45,33 @@ pub struct Codebase {
 pub struct Destination {
     /// What the configuration says of it.
     pub spec: EnvironmentSpec,
-    /// The repository of its manifests.
+    /// The repository that names its images: that of its manifests, or that of one of its sources.
     pub repository: Arc<Repository>,
+}
+
+impl Destination {
+    /// The branch that promotions go to, where one is named.
+    pub fn branch(&self) -> Option<&str> {
+        self.spec.promoted_follow().branch()
+    }
+
+    /// What a commit of a promotion is called: `1f3c2a9`, or `1f3c2a9 of source values`.
+    pub fn commit(&self, commit: &CommitId) -> String {
+        format!("{}{}", commit.short(), self.of_source())
+    }
+
+    /// ` of source values`, behind what names a commit; nothing of the environment's own repository.
+    pub fn of_source(&self) -> String {
+        self.spec.promoted_source().map(|source| format!(" of source {}", source.name)).unwrap_or_default()
+    }
+
+    /// The repository as messages call it.
+    pub fn describe(&self) -> String {
+        match self.spec.promoted_source() {
+            Some(source) => format!("source {} ({})", source.name, self.repository.address()),
+            None => "the deploy repository".to_owned(),
+        }
+    }
 }
 
 impl Application {

@@ -1,4 +1,4 @@
-//! The branch that an environment is deployed from: which edits would make its manifests name images, and their commit.
+//! The branch that an environment is deployed from, of its own repository or of the source that names its images: which edits would make its manifests name images, and their commit.
 //!
 //! One look at the branch as it is now, and a push that only counts if the branch still is there. Whether the edits are
 //! wanted is decided by who looks: [`super::promotion`] for what was built, [`super::follow`] for images of others.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use quarterdeck_core::git::FileEdit;
 use quarterdeck_core::tree::Tree;
-use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec, RenderKind};
+use quarterdeck_shared::application::{EnvironmentId, EnvironmentSource, EnvironmentSpec, RenderKind};
 use quarterdeck_shared::error::Failure;
 use quarterdeck_shared::revision::Revision;
 use tokio::runtime::Handle;
@@ -56,6 +56,9 @@ pub(super) struct DeployBranch {
     images: Vec<Promoted>,
 }
 
+/// The environment's own files, and those of its sources.
+type Files<'m> = (Box<dyn Tree + 'm>, Vec<SourceTree>);
+
 /// The branch as it is now.
 pub(super) struct Tip {
     branch: String,
@@ -93,16 +96,17 @@ impl DeployBranch {
     /// The branch as it is now. Blocks.
     pub(super) fn at_tip(&self, mirror: &Mirror) -> Result<Tip, DeliverError> {
         let Self { spec, id, environment, deployed: _, renderers, remotes, scratch, images } = self;
+        let into = spec.promoted_source();
         let refs = mirror.list_refs().map_err(git("ask where the deploy branch is"))?;
         mirror.fetch(&refs).map_err(git("fetch the deploy branch"))?;
-        let branch = spec.follow.branch().map(str::to_owned).or_else(|| refs.default_branch.clone());
+        let branch = spec.promoted_follow().branch().map(str::to_owned).or_else(|| refs.default_branch.clone());
         let branch = branch.unwrap_or_else(|| "main".to_owned());
         let base = mirror.resolve(&Target::Branch(branch.clone()), None).map_err(git("find the deploy branch"))?;
         let chart = self.chart()?;
-        let trees = self.sources()?;
+        let (own, trees) = self.files(mirror, &base)?;
         let folders: Vec<String> = trees.iter().map(|tree| tree.folder.clone()).collect();
-        let commit = CommitTree { mirror, commit: base.clone(), bytes_max: MANIFEST_BYTES_MAX };
-        let sourced = beside(&commit, &trees);
+        let into_folder = into.map(EnvironmentSource::folder);
+        let sourced = beside(&*own, &trees);
         let layered = chart.as_ref().map(|chart| chart.over(&sourced));
         let (tree, path, render): (&dyn Tree, &str, RenderKind) = match &layered {
             Some(layered) => (layered, layered.folder, RenderKind::Helm),
@@ -114,25 +118,36 @@ impl DeployBranch {
             tree,
             path,
             sources: &folders,
+            into: into_folder.as_deref(),
             render,
             files: &spec.files,
             release: &Release::new(&id.application, spec, &capabilities),
             programs: &InClear { renderers, scratch, keys: &keys, elsewhere: &remotes.for_spec(&spec.kustomize) },
         };
-        let (edits, absent) = promote::promote_all(&manifests, images)?;
+        let (mut edits, absent) = promote::promote_all(&manifests, images)?;
+        if let Some(source) = into {
+            for edit in &mut edits {
+                edit.path = source.path_of(&edit.path).unwrap_or_default();
+            }
+        }
         Ok(Tip { branch, base, edits, absent })
     }
 
-    /// The files of its other sources, at what they follow. Blocks.
-    fn sources(&self) -> Result<Vec<SourceTree>, DeliverError> {
+    /// The environment's own files, and those of its sources: of the repository that is written into at `base`, of others at what they
+    /// follow. Blocks.
+    fn files<'m>(&self, mirror: &'m Mirror, base: &CommitId) -> Result<Files<'m>, DeliverError> {
+        let bytes_max = MANIFEST_BYTES_MAX;
         if self.spec.sources.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Box::new(CommitTree { mirror, commit: base.clone(), bytes_max }), Vec::new()));
         }
         let failed = |why: Failure| DeliverError::Sources { environment: self.id.to_string(), why };
         let not_operated = || failed(Failure::text("the environment is not operated"));
         let environment = self.environment.as_ref().ok_or_else(not_operated)?;
-        let trees = sources::newest_trees(environment, self.deployed.as_ref());
-        Handle::current().block_on(trees).map_err(|error| failed(Failure::of(&error)))
+        let into = self.spec.promote.source.as_ref();
+        let at = sources::with_tip(environment, self.deployed.as_ref(), into, base.clone());
+        let at = Handle::current().block_on(at).map_err(|error| failed(Failure::of(&error)))?;
+        let own = CommitTree { mirror: environment.repository.mirror(), commit: at.commit.clone(), bytes_max };
+        Ok((Box::new(own), sources::known_trees(environment, &at)))
     }
 
     /// The files of the chart, where it comes from elsewhere: of the newest version that is wanted. Blocks.
@@ -179,6 +194,14 @@ impl Tip {
 fn capabilities(environment: &Environment) -> Option<Capabilities> {
     let cluster = environment.cluster.clone();
     Handle::current().block_on(async move { cluster.capabilities(&*cluster.kinds().await.ok()?).await.ok() })
+}
+
+/// What earlier versions of the agent called the place that names the images: the folder, also where values files do; nothing where
+/// that is its name now, or promotions are written into a source, which they never were.
+pub(super) fn formerly(spec: &EnvironmentSpec) -> Option<String> {
+    let path = spec.path.trim_matches('/');
+    let path = if path.is_empty() { "." } else { path };
+    (spec.promoted_source().is_none() && path != spec.promoted_place()).then(|| path.to_owned())
 }
 
 /// `Name <mail>`; the configuration was checked for it.

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::DeliverError;
-use super::deploy_branch::{self, DeployBranch, RACES, Ready, author};
+use super::deploy_branch::{self, DeployBranch, RACES, Ready, author, formerly};
 use super::signature;
 use super::stages::git;
 use crate::context::{Application, Context, Destination};
@@ -270,7 +270,6 @@ impl Follower {
         digest: &str,
     ) -> Result<FollowedIn, DeliverError> {
         let id = EnvironmentId::new(&self.application.spec.name, &to.spec.name);
-        let path = to.spec.path.trim_matches('/');
         let promoted = Promoted {
             image: spec.image.clone(),
             tag: tag.to_owned(),
@@ -283,15 +282,18 @@ impl Follower {
             image: spec.image.clone(),
             tag: tag.to_owned(),
             digest: digest.to_owned(),
-            path: if path.is_empty() { ".".to_owned() } else { path.to_owned() },
+            path: to.spec.promoted_place(),
             policy: spec.policy.to_string(),
         };
+        let formerly = formerly(&to.spec);
         for _ in 0..RACES {
             let deploy = DeployBranch::new(&self.context, id.clone(), to, vec![promoted.clone()]);
             let (following, wanted, promote) = (following.clone(), wanted.clone(), to.spec.promote.clone());
+            let formerly = formerly.clone();
             let decide = move |mirror: &Mirror| {
                 let message = following.below(&message(&promote.message, &following));
-                Ok(decide(mirror, &deploy, &following, &wanted, &author(&promote.author), &message))
+                let standing = |log: &[_]| following.standing(&wanted, formerly.as_deref(), log);
+                Ok(decide(mirror, &deploy, &following, standing, &author(&promote.author), &message))
             };
             let ready = match to.repository.work(decide).await.map_err(git("promote"))?? {
                 Decided::Push(ready) => ready,
@@ -303,27 +305,28 @@ impl Follower {
             let pushed = to.repository.work(move |mirror| mirror.push(&branch, &base, &commit)).await;
             if pushed.map_err(git("push the commit"))? == PushOutcome::Pushed {
                 to.repository.wake();
-                let found = self.pushed(&id, spec, tag, digest, &ready.commit).await?;
+                let found = self.pushed(to, spec, (tag, digest), &ready.commit).await?;
                 let message = signed.map_or(found.message.clone(), |by| format!("{}; {by}", found.message));
                 return Ok(FollowedIn { message, ..found });
             }
         }
-        Err(DeliverError::Raced { branch: to.spec.follow.branch().unwrap_or("(default)").to_owned(), tries: RACES })
+        Err(DeliverError::Raced { branch: to.branch().unwrap_or("(default)").to_owned(), tries: RACES })
     }
 
     async fn pushed(
         &self,
-        id: &EnvironmentId,
+        to: &Destination,
         spec: &FollowSpec,
-        tag: &str,
-        digest: &str,
+        (tag, digest): (&str, &str),
         commit: &CommitId,
     ) -> Result<FollowedIn, DeliverError> {
+        let id = EnvironmentId::new(&self.application.spec.name, &to.spec.name);
         let image = format!("{}:{tag}@{digest}", spec.image);
         let cause = Cause::ImageTag { image: spec.image.clone(), tag: tag.to_owned() };
-        let event = Event::ImagePromoted { images: vec![image], commit: commit.clone() };
-        self.context.journal.record(vec![Fact::happened(id, &cause, event)]).await?;
-        Ok(current(format!("promoted by {}", commit.short())))
+        let source = to.spec.promoted_source().map(|source| source.name.clone());
+        let event = Event::ImagePromoted { images: vec![image], commit: commit.clone(), source };
+        self.context.journal.record(vec![Fact::happened(&id, &cause, event)]).await?;
+        Ok(current(format!("promoted by {}", to.commit(commit))))
     }
 }
 
@@ -346,7 +349,7 @@ async fn tip(to: &Destination) -> Option<CommitId> {
     let mut refs = to.repository.refs();
     let refs = tokio::time::timeout(POLLED_WITHIN, refs.wait_for(|refs| refs.is_some())).await.ok()?.ok()?;
     let refs = refs.as_deref()?;
-    let branch = to.spec.follow.branch().or(refs.default_branch.as_deref())?;
+    let branch = to.branch().or(refs.default_branch.as_deref())?;
     refs.branches.get(branch).cloned()
 }
 
@@ -363,7 +366,7 @@ fn decide(
     mirror: &Mirror,
     deploy: &DeployBranch,
     following: &Following,
-    wanted: &Wanted,
+    standing: impl Fn(&[(CommitId, Following)]) -> Standing,
     author: &quarterdeck_git::Author,
     message: &str,
 ) -> Result<Decided, DeliverError> {
@@ -374,7 +377,7 @@ fn decide(
     let held =
         |message: String| Ok(Decided::Stays(FollowedIn { state: FollowState::Held, message, hint: String::new() }));
     let log = tip.log(mirror, Following::read)?;
-    match following.standing(wanted, &log) {
+    match standing(&log) {
         Standing::New => tip.commit(mirror, author, message).map(Decided::Push),
         Standing::Reverted(commit) => {
             held(format!("{} was promoted by {} and reverted", following.tag, commit.short()))

@@ -168,7 +168,7 @@ async fn numbers(to: &Destination, application: &Application, until: Instant) ->
         () = application.delivering.cancelled() => return None,
     }
     let default = refs.borrow().as_ref().and_then(|refs| refs.default_branch.clone());
-    let target = to.spec.follow.branch().map_or(Target::Default, |branch| Target::Branch(branch.to_owned()));
+    let target = to.branch().map_or(Target::Default, |branch| Target::Branch(branch.to_owned()));
     let found = to.repository.work(move |mirror| {
         let tip = mirror.resolve(&target, default.as_deref())?;
         let read = |commit: &quarterdeck_git::CommitInfo| Promotion::read(commit);

@@ -16,7 +16,7 @@ use quarterdeck_shared::event::{Cause, Event};
 use quarterdeck_shared::snapshot::RunStatus;
 
 use super::DeliverError;
-use super::deploy_branch::{self, DeployBranch, RACES, Ready, author};
+use super::deploy_branch::{self, DeployBranch, RACES, Ready, author, formerly};
 use super::execution::{Execution, Outcome, Step};
 use super::signature;
 use super::stages::{self, git};
@@ -114,13 +114,14 @@ impl Step<Promotes> for Promote<'_> {
                         format!("; the manifests do not name {}", absent.join(", "))
                     };
                     let by = signed.map_or_else(String::new, |by| format!("; {by}"));
-                    let message = format!("{} names {}{by}{not_there}", ready.commit.short(), self.written());
+                    let message = format!("{} names {}{by}{not_there}", self.to.commit(&ready.commit), self.written());
                     return Ok(Outcome::Done(Promotes::By(ready.commit), message));
                 }
-                PushOutcome::Raced { .. } => execution.say("the deploy branch changed in the meantime; deciding again"),
+                PushOutcome::Raced { .. } => execution
+                    .say(&format!("the branch of {} changed in the meantime; deciding again", self.to.describe())),
             }
         }
-        Err(DeliverError::Raced { branch: spec.follow.branch().unwrap_or("(default)").to_owned(), tries: RACES })
+        Err(DeliverError::Raced { branch: self.to.branch().unwrap_or("(default)").to_owned(), tries: RACES })
     }
 }
 
@@ -165,18 +166,18 @@ impl Promote<'_> {
         let known: BTreeSet<CommitId> = in_turn.filter_map(|run| run.promoted.get(environment).cloned()).collect();
         let Artifact { application, images, tag, .. } = self.pushed;
         let version = |image: &Image| format!("{tag}@{}", image.digest.as_deref().unwrap_or_default());
-        let path = self.to.spec.path.trim_matches('/');
         let what = Trailers {
             application: application.clone(),
             environment: environment.clone(),
             images: images.iter().map(|image| (image.name.clone(), version(image))).collect(),
-            path: if path.is_empty() { ".".to_owned() } else { path.to_owned() },
+            path: self.to.spec.promoted_place(),
             reference: run.reference.clone(),
             source: run.commit.clone(),
         };
         let by_person = matches!(run.cause, Cause::Person { .. });
         let newer = if by_person { BTreeMap::new() } else { self.newer(&run.reference).await? };
-        Ok(Asked { what, first: run.place(), run: run.id, by_person, newer, known })
+        let formerly = formerly(&self.to.spec);
+        Ok(Asked { what, formerly, first: run.place(), run: run.id, by_person, newer, known })
     }
 
     /// The push tags that are newer than this one, with their commits.
@@ -198,7 +199,7 @@ impl Promote<'_> {
         message: String,
     ) -> Result<Outcome<Promotes>, DeliverError> {
         let Some(commit) = commit else { return Ok(Outcome::Skipped(Promotes::Nothing, message)) };
-        let message = format!("{message}, by {}", commit.short());
+        let message = format!("{message}, by {}", self.to.commit(&commit));
         if is_own && !execution.run.promoted.contains_key(&self.to.spec.name) {
             self.record(execution, &commit).await?;
         } else {
@@ -209,8 +210,12 @@ impl Promote<'_> {
 
     fn skipped(&self, promotes: Promotes, reference: &str) -> Outcome<Promotes> {
         let why = match &promotes {
-            Promotes::Before(commit) => format!("{} was promoted before by {}", self.pushed.tagged(), commit.short()),
-            Promotes::Overtaken(tag, commit) => format!("{tag} is newer and was promoted by {}", commit.short()),
+            Promotes::Before(commit) => {
+                format!("{} was promoted before by {}", self.pushed.tagged(), self.to.commit(commit))
+            }
+            Promotes::Overtaken(tag, commit) => {
+                format!("{tag} is newer and was promoted by {}", self.to.commit(commit))
+            }
             Promotes::Nothing | Promotes::By(_) => String::new(),
         };
         let name = &self.application.spec.name;
@@ -222,7 +227,8 @@ impl Promote<'_> {
     async fn record(&self, execution: &mut Execution<'_>, commit: &CommitId) -> Result<(), DeliverError> {
         let id = EnvironmentId::new(&self.application.spec.name, &self.to.spec.name);
         execution.run.promoted.insert(id.environment.clone(), commit.clone());
-        let event = Event::ImagePromoted { images: self.images(), commit: commit.clone() };
+        let source = self.to.spec.promoted_source().map(|source| source.name.clone());
+        let event = Event::ImagePromoted { images: self.images(), commit: commit.clone(), source };
         execution.record(vec![Fact::happened(&id, &execution.run.cause, event)]).await
     }
 

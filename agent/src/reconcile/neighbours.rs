@@ -143,7 +143,8 @@ async fn refresh(context: &Arc<Context>, other: &Environment, resolved: &mut Res
         Ok(found) => found,
         Err(why) => return context.wanted.failed(name, &other.spec, why),
     };
-    let revision = Revision::new(followed.name, commit).with_chart(chart).with_sources(sources);
+    let own = Revision::new(followed.name, commit).with_chart(chart);
+    let revision = sources::joined(other, own, sources).await;
     if let (Some(before), None) = context.wanted.last_rendered(name)
         && before.spec == other.spec
     {

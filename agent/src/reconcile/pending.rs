@@ -35,8 +35,12 @@ pub(super) async fn pending(
     let mut commits = ahead(&environment.repository, &newest.commit, &now.commit, own).await?;
     for source in &environment.sources {
         let name = &source.spec.name;
-        let (Some(head), Some(now)) = (newest.source(name), now.source(name)) else { continue };
         let taken = paths_of(Some((&source.spec.folder(), &source.spec.path)), &folders, &paths);
+        if source.spec.bundled {
+            commits = commits.max(ahead(&environment.repository, &newest.commit, &now.commit, taken).await?);
+            continue;
+        }
+        let (Some(head), Some(now)) = (newest.source(name), now.source(name)) else { continue };
         commits += ahead(&source.repository, &head.commit, &now.commit, taken).await?;
     }
     // Several repositories may each have as many as are counted.

@@ -44,7 +44,7 @@ async fn revision(
     };
     let pinned = status.pin.as_ref().map(|pin| &pin.revision);
     let sources = sources_named(environment, &sources, pinned, status.revision.as_ref()).await?;
-    Ok(in_git.with_chart(chart).with_sources(sources))
+    Ok(sources::joined(environment, in_git.with_chart(chart), sources).await)
 }
 
 /// What each other source is at where a person names some, in the words for a commit of it; the others are at what they are in
@@ -61,8 +61,13 @@ pub(super) async fn sources_named(
         let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return Err(ReconcileError::NoSuch(format!("{} has no source {name}; it has: {has}", environment.id)));
     }
+    let is_apart = |name: &EnvironmentSourceName| sources::apart(environment).any(|source| source.spec.name == *name);
+    if let Some((name, _)) = asked.iter().find(|(name, _)| !is_apart(name)) {
+        let why = "name a tag or a digest of that alone";
+        return Err(ReconcileError::NoSuch(format!("source {name} is in the artifact of {}: {why}", environment.id)));
+    }
     let mut all = Vec::with_capacity(environment.sources.len());
-    for source in &environment.sources {
+    for source in sources::apart(environment) {
         let name = &source.spec.name;
         let at = match asked.iter().find(|(asked, _)| asked == name) {
             Some((_, text)) => revision_in_git(sources::of(environment, source), text).await,
@@ -153,7 +158,8 @@ pub(super) async fn named(
 pub(super) async fn head(environment: &Environment, status: &EnvironmentStatus) -> Result<Revision, ReconcileError> {
     let asked = target::followed(environment, status).await?;
     let own = target::revision(Origin::own(environment), asked).await?;
-    Ok(own.with_sources(sources::newest(environment, status).await?))
+    let others = sources::newest(environment, status).await?;
+    Ok(sources::joined(environment, own, others).await)
 }
 
 /// What a sync to a revision would do, with both sides of what differs.

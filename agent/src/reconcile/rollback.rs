@@ -52,7 +52,8 @@ pub async fn target(
                 let chart = chart.or_else(|| now.and_then(|revision| revision.chart.as_deref().cloned()));
                 let sources = queries::sources_named(environment, &sources, now, now).await?;
                 let own = Revision::new(Revision::PIN, commit);
-                let revision = super::target::of_artifact(&environment.repository, own).with_sources(sources);
+                let own = super::target::of_artifact(&environment.repository, own);
+                let revision = super::sources::joined(environment, own, sources).await;
                 revision.with_chart(chart.or(chart::newest(environment)?))
             }
         },

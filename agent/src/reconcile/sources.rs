@@ -1,6 +1,8 @@
 //! The other sources of an environment's files: what each is at, and its files beside those of the environment's own repository.
 
-use quarterdeck_shared::revision::{Revision, SourceRevision};
+use quarterdeck_core::oci_artifact;
+use quarterdeck_shared::application::EnvironmentSourceName;
+use quarterdeck_shared::revision::{CommitId, Revision, SourceRevision};
 use quarterdeck_shared::snapshot::EnvironmentStatus;
 
 use super::ReconcileError;
@@ -36,10 +38,10 @@ pub(super) async fn trees(environment: &Environment, revision: &Revision) -> Res
         return Err(ReconcileError::SourceMissing { name, revision });
     }
     let trees = known_trees(environment, revision);
-    if trees.is_empty() {
+    let folders: Vec<String> = apart(environment).map(|source| source.spec.folder()).collect();
+    if folders.is_empty() {
         return Ok(trees);
     }
-    let folders: Vec<String> = trees.iter().map(|tree| tree.folder.clone()).collect();
     let commit = revision.commit.clone();
     let hidden = environment.repository.work(move |mirror| {
         for folder in folders {
@@ -59,30 +61,71 @@ pub(super) async fn trees(environment: &Environment, revision: &Revision) -> Res
 }
 
 /// The files of those sources that a revision says something of.
-pub(super) fn known_trees(environment: &Environment, revision: &Revision) -> Vec<SourceTree> {
+pub fn known_trees(environment: &Environment, revision: &Revision) -> Vec<SourceTree> {
     let tree = |source: &Source| {
-        let commit = revision.source(&source.spec.name)?.commit.clone();
+        let commit = match source.spec.bundled {
+            true => revision.commit.clone(),
+            false => revision.source(&source.spec.name)?.commit.clone(),
+        };
         Some(SourceTree::new(source.spec.folder(), source.repository.mirror(), commit, &source.spec.path))
     };
     environment.sources.iter().filter_map(tree).collect()
 }
 
-/// The files of each source at what it follows, and their folders: what a promotion renders with.
+/// What the environment's own repository and each source is at, whatever is pinned, but for one of these that is at `tip`: what a
+/// promotion into that one renders with. It is the environment's own where `of` is absent.
 ///
 /// # Errors
 /// Where one cannot be resolved.
-pub async fn newest_trees(
+pub async fn with_tip(
     environment: &Environment,
     deployed: Option<&Revision>,
-) -> Result<Vec<SourceTree>, ReconcileError> {
-    let mut trees = Vec::with_capacity(environment.sources.len());
-    for SourceRevision { name, at } in at(environment, None, deployed).await? {
-        let source = environment.sources.iter().find(|source| source.spec.name == name);
-        trees.extend(source.map(|source| {
-            SourceTree::new(source.spec.folder(), source.repository.mirror(), at.commit, &source.spec.path)
-        }));
+    of: Option<&EnvironmentSourceName>,
+    tip: CommitId,
+) -> Result<Revision, ReconcileError> {
+    let at_tip = Revision::new(Revision::COMMIT, tip);
+    let own = match of {
+        None => at_tip.clone(),
+        Some(_) => {
+            let asked = target::asked(Origin::own(environment), None, deployed).await?;
+            target::revision(Origin::own(environment), asked).await?
+        }
+    };
+    let mut all = Vec::with_capacity(environment.sources.len());
+    for source in apart(environment) {
+        let name = &source.spec.name;
+        let at = match of == Some(name) {
+            true => at_tip.clone(),
+            false => one(environment, source, None, deployed).await.map_err(|error| error.of_source(name))?,
+        };
+        all.push(SourceRevision { name: name.clone(), at });
     }
-    Ok(trees)
+    Ok(joined(environment, own, all).await)
+}
+
+/// A revision of the environment's own repository with what its sources are at. Those that are in its artifact are at what that says of
+/// them, so that the history names the commits that they were bundled of.
+pub(super) async fn joined(environment: &Environment, own: Revision, mut others: Vec<SourceRevision>) -> Revision {
+    let bundled = || environment.sources.iter().filter(|source| source.spec.bundled);
+    if bundled().next().is_some() {
+        let commit = own.commit.clone();
+        let message = environment.repository.work(move |mirror| Ok(mirror.commit_info(&commit)?.message)).await;
+        // One that cannot be read is told by the render.
+        let said = message.ok().and_then(|message| oci_artifact::revision_of(&message));
+        for Source { spec, .. } in bundled() {
+            let said = said.as_ref().and_then(|revision| revision.source(&spec.name)).cloned();
+            let at = said.unwrap_or_else(|| Revision { sources: Box::default(), chart: None, ..own.clone() });
+            let is_pinned = own.reference == Revision::PIN;
+            let reference = if is_pinned { own.reference.clone() } else { at.reference.clone() };
+            others.push(SourceRevision { name: spec.name.clone(), at: Revision { reference, ..at } });
+        }
+    }
+    own.with_sources(others)
+}
+
+/// The sources that are in no artifact of the environment.
+pub(super) fn apart(environment: &Environment) -> impl Iterator<Item = &Source> {
+    environment.sources.iter().filter(|source| !source.spec.bundled)
 }
 
 /// Whether each was asked for what it is at, by this run of the agent or an earlier one that kept it.
@@ -106,7 +149,7 @@ async fn at(
     deployed: Option<&Revision>,
 ) -> Result<Vec<SourceRevision>, ReconcileError> {
     let mut all = Vec::with_capacity(environment.sources.len());
-    for source in &environment.sources {
+    for source in apart(environment) {
         let name = &source.spec.name;
         let at = one(environment, source, pin, deployed).await.map_err(|error| error.of_source(name))?;
         all.push(SourceRevision { name: name.clone(), at });

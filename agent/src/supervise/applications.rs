@@ -127,7 +127,7 @@ fn equip(change: &Change<'_>, spec: &ApplicationSpec) -> Result<Application, Art
     };
     let code = spec.delivery.as_ref().map(code).transpose()?;
     let destination = |spec: &quarterdeck_shared::application::EnvironmentSpec| {
-        Ok::<_, ArtifactError>(Destination { spec: spec.clone(), repository: change.manifests(spec)? })
+        Ok::<_, ArtifactError>(Destination { spec: spec.clone(), repository: change.promoted(spec)? })
     };
     let destinations = spec
         .environments

@@ -72,6 +72,7 @@ pub(super) fn configured(id: &EnvironmentId, spec: &EnvironmentSpec, config: &Co
         repository: shown(&source.repository, source.artifact.as_ref()),
         follows: source.follows(),
         path: source.path.clone(),
+        is_promoted: spec.promoted_source().is_some_and(|into| into.name == source.name),
     };
     let summary = SpecSummary {
         repository: shown(&spec.repository, spec.artifact.as_ref()),

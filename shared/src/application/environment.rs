@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::kustomize::{KustomizeSpec, PostRender};
-use super::{ArtifactSpec, EnvironmentName, EnvironmentSource, Follow, RequiredSigner, ValueFrom};
+use super::{
+    ArtifactSpec, EnvironmentName, EnvironmentSource, EnvironmentSourceName, Follow, RequiredSigner, ValueFrom,
+    source_of,
+};
 
 /// One place where an application runs: where its manifests are, where they go, and the policies of sync and promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +85,30 @@ impl EnvironmentSpec {
             promote: PromotePolicy::default(),
             protected: false,
         }
+    }
+
+    /// The source that promotions are written into; nothing where that is the environment's own repository.
+    pub fn promoted_source(&self) -> Option<&EnvironmentSource> {
+        let name = self.promote.source.as_ref()?;
+        self.sources.iter().find(|source| source.name == *name)
+    }
+
+    /// What is followed of the repository that promotions are written into.
+    pub fn promoted_follow(&self) -> &Follow {
+        self.promoted_source().map_or(&self.follow, |source| &source.follow)
+    }
+
+    /// What names the images in that repository: of several values files the one that overrules the others, else the folder of the
+    /// manifests; `.` where that is all of it. What two environments share has one name.
+    pub fn promoted_place(&self) -> String {
+        let into = self.promoted_source();
+        let there = |path: &String| match into {
+            Some(source) => source.path_of(path),
+            None => source_of(path).is_none().then(|| path.trim_matches('/').to_owned()),
+        };
+        let values = self.helm.values_files.iter().rev().find_map(there);
+        let place = values.or_else(|| there(&self.path)).unwrap_or_else(|| self.path.trim_matches('/').to_owned());
+        if place.is_empty() { ".".to_owned() } else { place }
     }
 }
 
@@ -282,6 +309,9 @@ impl Default for SyncPolicy {
 pub struct PromotePolicy {
     /// Whether, and by what name the image is written.
     pub by: PromoteBy,
+    /// The source whose files name the image, where these are not in the environment's own repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<EnvironmentSourceName>,
     /// The author of the commit: `Name <mail>`.
     pub author: String,
     /// The message; `{application}`, `{environment}`, `{images}` (a line each, with digest), `{tag}`, `{commit}` are filled in.
@@ -296,6 +326,7 @@ impl Default for PromotePolicy {
     fn default() -> Self {
         Self {
             by: PromoteBy::TagAndDigest,
+            source: None,
             author: "Quarterdeck <quarterdeck@localhost>".to_owned(),
             message: "{application}: {tag}\n\n{images}\nSource {commit}\n".to_owned(),
             require_signature: Vec::new(),

@@ -51,12 +51,25 @@ pub struct EnvironmentSource {
     pub artifact: Option<ArtifactSpec>,
     /// The folder of it that is taken; all of it where empty.
     pub path: String,
+    /// Whether its files are in the artifact of the environment, as a bundle brings them. `artifact` is that one then, and `path` the
+    /// folder in it.
+    pub bundled: bool,
 }
 
 impl EnvironmentSource {
     /// The folder that its files are seen in: `$values`.
     pub fn folder(&self) -> String {
         folder_of(&self.name)
+    }
+
+    /// The path in its repository of what is at a path of the environment; nothing where that is not of this source.
+    pub fn path_of(&self, path: &str) -> Option<String> {
+        let parts = |text: &str| -> Vec<String> {
+            text.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect()
+        };
+        let all = parts(path);
+        let (first, rest) = all.split_first()?;
+        (*first == self.folder()).then(|| [parts(&self.path), rest.to_vec()].concat().join("/"))
     }
 
     /// What of it is taken, for people: `main`; nothing where that is the default branch, or what its artifact says.
@@ -109,6 +122,7 @@ mod tests {
             follow,
             artifact: None,
             path: String::new(),
+            bundled: false,
         };
         for (follow, words) in [
             (Follow::Default, ""),
@@ -119,5 +133,16 @@ mod tests {
             assert_eq!(of(follow).follows(), words);
         }
         assert_eq!(of(Follow::Default).folder(), "$values");
+        let below = EnvironmentSource { path: "teams/shop".to_owned(), ..of(Follow::Default) };
+        for (path, all, taken) in [
+            ("$values/prod.yaml", Some("prod.yaml"), Some("teams/shop/prod.yaml")),
+            ("./$values//deep/a.yaml", Some("deep/a.yaml"), Some("teams/shop/deep/a.yaml")),
+            ("$values", Some(""), Some("teams/shop")),
+            ("$valuesx/prod.yaml", None, None),
+            ("prod.yaml", None, None),
+        ] {
+            assert_eq!(of(Follow::Default).path_of(path).as_deref(), all, "{path}");
+            assert_eq!(below.path_of(path).as_deref(), taken, "{path}");
+        }
     }
 }

@@ -147,14 +147,18 @@ pub struct SourceSummary {
     /// The folder of it that is taken.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
+    /// Whether promotions are written into it, and not into the environment's own repository.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_promoted: bool,
 }
 
 impl SourceSummary {
-    /// `values: ssh://forge.example/ops/values.git main, teams/shop`, for people.
+    /// `values: ssh://forge.example/ops/values.git main, teams/shop (promotions)`, for people.
     pub fn describe(&self) -> String {
-        let Self { name, repository, follows, path } = self;
+        let Self { name, repository, follows, path, is_promoted } = self;
+        let promotions = if *is_promoted { " (promotions)" } else { "" };
         let follows = if follows.is_empty() { String::new() } else { format!(" {follows}") };
         let path = if path.is_empty() { String::new() } else { format!(", {path}") };
-        format!("{name}: {repository}{follows}{path}")
+        format!("{name}: {repository}{follows}{path}{promotions}")
     }
 }

@@ -83,6 +83,7 @@ const WHOLE: &[&str] = &[
     "life::previews",
     "life::protected",
     "life::projects",
+    "life::promoted",
     "life::pull_secrets",
     "life::queued",
     "life::quiet",

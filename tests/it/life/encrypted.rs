@@ -13,19 +13,19 @@ use serde_json::json;
 use super::secrets::{kept, raw};
 use super::*;
 
-const FIRST: &str = include_str!("encrypted/first.yaml");
+pub(super) const FIRST: &str = include_str!("encrypted/first.yaml");
 const SECOND: &str = include_str!("encrypted/second.yaml");
-const KEY: &str = include_str!("encrypted/age.txt");
+pub(super) const KEY: &str = include_str!("encrypted/age.txt");
 const OTHER: &str = include_str!("encrypted/other.txt");
 
 /// What is in them.
-const VALUES: [&str; 6] =
+pub(super) const VALUES: [&str; 6] =
     ["first+password/4730=", "first+token/4731=", "48151", "second+password/4732=", "second+token/4733=", "62342"];
 
 const RECIPIENT: &str = "age1dfm22kur48n6aa0rgnw5h37l57gs9q78xuyqf8h8q4cz29jhd9hq84mzj9";
 
 /// A world whose shop is such files; the agent does not run, and decrypts with what is in `age.txt` of the world.
-async fn encrypted(key: &str, files: &[(&str, &str)], more: &str) -> World {
+pub(super) async fn encrypted(key: &str, files: &[(&str, &str)], more: &str) -> World {
     let world = world().await;
     manifests(&world, files, "Encrypted manifests");
     let address = world.forge.path("ops/deploy").display().to_string();
@@ -37,7 +37,7 @@ async fn encrypted(key: &str, files: &[(&str, &str)], more: &str) -> World {
 }
 
 /// The password of the Secret in the cluster, and what is in the ConfigMap.
-fn live(world: &World) -> Option<(String, serde_json::Value)> {
+pub(super) fn live(world: &World) -> Option<(String, serde_json::Value)> {
     let secret = world.cluster.get("secrets", "shop", "db")?;
     let password = BASE64_STANDARD.decode(secret["data"]["password"].as_str()?).ok()?;
     let settings = world.cluster.get("configmaps", "shop", "settings")?;
@@ -48,7 +48,7 @@ fn values(password: &str, token: &str, pin: &str) -> (String, serde_json::Value)
     (password.to_owned(), json!({ "url": format!("postgres://shop@db/{token}"), "pin": pin }))
 }
 
-fn first() -> (String, serde_json::Value) {
+pub(super) fn first() -> (String, serde_json::Value) {
     values(VALUES[0], VALUES[1], VALUES[2])
 }
 

@@ -12,13 +12,13 @@ use serde_json::json;
 use super::*;
 
 /// The files of a chart that says which version it is, and the value that it is given.
-fn chart(version: &str) -> Vec<(String, String)> {
+pub(super) fn chart(version: &str) -> Vec<(String, String)> {
     let template = config_map("a", &format!("@VALUE@ {version}"));
     let about = format!("apiVersion: v2\nname: shop\nversion: 1.0.{version}\n");
     vec![("charts/shop/Chart.yaml".to_owned(), about), ("charts/shop/templates/a.yaml".to_owned(), template)]
 }
 
-fn charts(world: &World) -> Repo {
+pub(super) fn charts(world: &World) -> Repo {
     world.forge.repo("ops/charts")
 }
 
@@ -39,7 +39,7 @@ fn configure(world: &World, path: &str, more: &str) {
 }
 
 /// A world whose shop is a chart of one repository with values of another; the agent does not run. The commits of both.
-async fn several() -> (World, String, String) {
+pub(super) async fn several() -> (World, String, String) {
     let mut world = world().await;
     let own = values(&world, "one");
     let of_chart = charts(&world).commit("main", &borrowed(&chart("1")), "A chart");
@@ -52,7 +52,7 @@ async fn several() -> (World, String, String) {
 }
 
 /// Waits until both commits run under these names, and the cluster says so.
-async fn runs(world: &World, revision: &str, wanted: &str) -> EnvironmentStatus {
+pub(super) async fn runs(world: &World, revision: &str, wanted: &str) -> EnvironmentStatus {
     let is_it = |app: &EnvironmentStatus| {
         let is_named = app.revision.as_ref().is_some_and(|now| now.short() == revision);
         is_named
@@ -64,7 +64,7 @@ async fn runs(world: &World, revision: &str, wanted: &str) -> EnvironmentStatus 
 }
 
 /// `main@1f3c2a9 charts:main@def5678`
-fn both(own: &str, of_chart: &str) -> String {
+pub(super) fn both(own: &str, of_chart: &str) -> String {
     format!("main@{} charts:main@{}", &own[..7], &of_chart[..7])
 }
 
@@ -287,18 +287,4 @@ async fn a_merge_request_of_a_source_shows_what_merging_it_changes() {
     };
     let waited = tokio::time::timeout(std::time::Duration::from_secs(120), commented).await;
     waited.unwrap_or_else(|_| panic!("{:#?}", api.comments(PROJECT, 7)));
-}
-
-#[tokio::test]
-async fn a_bundle_of_several_sources_is_refused() {
-    let (mut world, own, of_chart) = several().await;
-    world.start_agent().await.unwrap();
-    runs(&world, &both(&own, &of_chart), "one 1").await;
-    let mut command = world.agent_command();
-    command.args(["bundle", "create", "shop/prod", "-o"]).arg(world.path("shop.tar"));
-    let output = tokio::process::Command::from(command).output().await.unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    let words = "shop/prod has other sources (charts), and a bundle carries the files of one repository";
-    assert!(!output.status.success() && told.contains(words), "{told}");
-    assert!(told.contains("hint: bring its files together in one repository"), "{told}");
 }

@@ -59,7 +59,7 @@ pub(super) fn into_chart(manifests: &Manifests<'_>, folder: &str, images: &[&Pro
 struct Values {
     /// Of the environment.
     own: Vec<TreeEntry>,
-    /// Of other sources, and of the chart.
+    /// Of what is not changed, and of the chart.
     shared: Vec<TreeEntry>,
     /// Whether those of the chart may be changed: it is in the repository, and there are no files of values beside it.
     writes_shared: bool,
@@ -84,12 +84,12 @@ impl Values {
         let (mut own, mut shared) = (Vec::new(), Vec::new());
         for path in manifests.release.spec.values_files.iter().rev() {
             let entry = read(path)?;
-            let is_of_source = entry.as_ref().is_some_and(|entry| manifests.is_of_source(&entry.path));
-            let of = if is_of_source { &mut shared } else { &mut own };
+            let may_change = entry.as_ref().is_some_and(|entry| manifests.may_change(&entry.path));
+            let of = if may_change { &mut own } else { &mut shared };
             of.extend(entry);
         }
         let is_overruled = !own.is_empty() || !shared.is_empty();
-        let is_here = manifests.release.spec.chart.is_none() && !manifests.is_of_source(folder);
+        let is_here = manifests.release.spec.chart.is_none() && manifests.may_change(folder);
         shared.extend(read(&format!("{folder}/values.yaml"))?);
         let writes_shared = is_here && !is_overruled;
         Ok(Self { own, shared, writes_shared, contents, changed: BTreeMap::new() })

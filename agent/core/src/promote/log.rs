@@ -48,7 +48,7 @@ pub struct Trailers {
     pub environment: EnvironmentName,
     /// By image (registry and repository without a tag) its tag and digest: `1.4.0@sha256:…`. At least one.
     pub images: BTreeMap<String, String>,
-    /// The folder whose manifests name it; `.` for the whole repository.
+    /// The values file or the folder of manifests that names it; `.` for the whole repository.
     pub path: String,
     /// The git tag that named the run, or what a person asked for.
     pub reference: String,
@@ -86,9 +86,13 @@ impl Promotion {
         Some(Self { commit: commit.id.clone(), what, run: fields.get("Run")?.parse().ok()? })
     }
 
-    /// Whether it is of one of the same images in the same folder, whatever the application is called by now.
-    fn is_beside(&self, wanted: &Trailers) -> bool {
-        self.what.path == wanted.path && self.what.images.keys().any(|image| wanted.images.contains_key(image))
+    /// Whether it is of one of the same images in the same place, whatever the application is called by now.
+    fn is_beside(&self, asked: &Asked) -> bool {
+        let Asked { what: wanted, formerly, .. } = asked;
+        let of = |what: &Trailers| (what.application.clone(), what.environment.clone());
+        let is_there =
+            self.what.path == wanted.path || *formerly == Some(self.what.path.clone()) && of(&self.what) == of(wanted);
+        is_there && self.what.images.keys().any(|image| wanted.images.contains_key(image))
     }
 
     /// Whether it is of the same tag at the same commit.
@@ -138,6 +142,8 @@ fn version(named: &str) -> Option<(String, String)> {
 pub struct Asked {
     /// What is to be promoted.
     pub what: Trailers,
+    /// What earlier versions of the agent called the place: the folder of the chart, which several environments may share.
+    pub formerly: Option<String>,
     /// The first of the runs that the run takes up, or itself: what one of them wrote is this run's.
     pub first: RunId,
     /// The run.
@@ -182,7 +188,7 @@ pub enum Verdict {
 /// A tag is promoted once: whoever reverts it, or promotes another, outranks a machine that has forgotten. What a person
 /// asks for (`qd push`) is done. A tag that moved is another one, also back to where it was.
 pub fn judge(asked: &Asked, log: &[Promotion]) -> Verdict {
-    let mut log = log.iter().filter(|promotion| promotion.is_beside(&asked.what)).peekable();
+    let mut log = log.iter().filter(|promotion| promotion.is_beside(asked)).peekable();
     let newest = log.peek().copied();
     let of_tag = log.find(|promotion| promotion.what.reference == asked.what.reference);
     if let Some(made) = of_tag.filter(|made| made.is_of(&asked.what)) {
@@ -203,7 +209,7 @@ pub fn judge(asked: &Asked, log: &[Promotion]) -> Verdict {
 
 /// The commit by which the manifests came to name an image, and whether it is one of this very run.
 pub fn written_by(asked: &Asked, log: &[Promotion]) -> Option<(CommitId, bool)> {
-    let is_it = |made: &&Promotion| made.is_beside(&asked.what) && made.what.images == asked.what.images;
+    let is_it = |made: &&Promotion| made.is_beside(asked) && made.what.images == asked.what.images;
     let made = log.iter().find(is_it)?;
     Some((made.commit.clone(), made.is_of(&asked.what) && asked.is_own(made)))
 }

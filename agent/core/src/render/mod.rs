@@ -39,6 +39,7 @@ pub mod programs;
 
 pub mod images;
 pub mod kept;
+pub mod outside;
 pub mod scope;
 
 use std::borrow::Cow;

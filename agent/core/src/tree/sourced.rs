@@ -16,7 +16,7 @@ pub struct Sourced<'a> {
 
 /// Another tree, and where it is seen.
 pub struct Source<'a> {
-    /// The folder at the root: `$values`. What the tree has there is not seen.
+    /// The folder at the root: `$values`. What the tree has there is not seen, by no listing either.
     pub folder: &'a str,
     /// What is below it.
     pub tree: &'a dyn Tree,
@@ -61,7 +61,14 @@ impl Tree for Sourced<'_> {
     }
 
     fn entries(&self, folder: &str) -> Result<TreeListing, TreeFailure> {
-        let Some((source, folder)) = self.of(folder) else { return self.tree.entries(folder) };
+        let Some((source, folder)) = self.of(folder) else {
+            let TreeListing { mut entries, mut unnameable } = self.tree.entries(folder)?;
+            if folder.is_empty() {
+                entries.retain(|entry| self.of(&entry.path).is_none());
+                unnameable.retain(|path| self.of(path).is_none());
+            }
+            return Ok(TreeListing { entries, unnameable });
+        };
         let TreeListing { entries, unnameable } = source.tree.entries(folder)?;
         Ok(TreeListing {
             entries: entries.into_iter().map(|entry| source.outer(entry)).collect(),
@@ -123,7 +130,7 @@ mod tests {
         assert_eq!(paths("$values"), ["$values/deep/q", "$values/p"]);
         assert_eq!(paths("$charts/podinfo"), ["$charts/podinfo/Chart.yaml"]);
         assert_eq!(all.entries("$values").unwrap().unnameable, ["$values/caf\\xe9"]);
-        assert!(!paths("").iter().any(|path| path == "$values/p"), "the root shows its own files");
+        assert_eq!(paths(""), ["$valuesx", "a", "envs/prod.yaml"], "the root shows its own files");
         assert!(matches!(resolve(&all, "a").unwrap(), Followed::File(entry) if entry.path == "$values/p"));
     }
 }

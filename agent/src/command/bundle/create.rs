@@ -14,16 +14,18 @@ use quarterdeck_container::bundle::layout::{
 use quarterdeck_container::registry::credentials::Login;
 use quarterdeck_core::charts::address::Repository;
 use quarterdeck_core::image_ref::ImageRef;
+use quarterdeck_core::render::outside;
 use quarterdeck_git::Remote;
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_git::url::RepositoryUrl;
-use quarterdeck_shared::application::{EnvironmentId, EnvironmentSpec};
+use quarterdeck_shared::application::{ArtifactSpec, EnvironmentId, EnvironmentSpec};
 use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::id::TypedId;
+use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::Phase;
 
-use super::manifests::{self, Artifact};
+use super::manifests::{self, Artifact, Manifests};
 use crate::charts::store::Store;
 use crate::config::{Config, places};
 use crate::history::sqlite::Reader;
@@ -84,13 +86,15 @@ pub(crate) enum CreateError {
         /// What is wrong.
         why: String,
     },
-    /// Its files come from several repositories, and a bundle carries those of one.
-    #[error("{environment} has other sources ({sources}), and a bundle carries the files of one repository")]
-    Sources {
+    /// The sync knew nothing of a source that the environment has now.
+    #[error("sync {id} of {environment} was without source {source_name}")]
+    NoSource {
         /// Which.
+        id: String,
+        /// Whose.
         environment: EnvironmentId,
-        /// Their names.
-        sources: String,
+        /// The source.
+        source_name: String,
     },
     /// The archive of the chart is not kept any more.
     #[error("the archive of chart {0} is not kept by the agent")]
@@ -105,9 +109,7 @@ impl Hint for CreateError {
             Self::Incomplete { .. } => "push the image again".into(),
             Self::OtherPlatform { .. } => "name a platform that each image has with --platform, or none for all".into(),
             Self::NoChart(_) => "sync the environment again: the agent fetches the chart then".into(),
-            Self::Sources { .. } => {
-                "bring its files together in one repository, or carry each repository over with git".into()
-            }
+            Self::NoSource { .. } => "sync it with this configuration first, or name a later sync with --sync".into(),
             Self::Odd { .. } => "".into(),
         }
     }
@@ -119,14 +121,11 @@ pub(super) async fn create(asked: &Asked, out: &mut dyn Write, progress: &mut dy
     let config = Config::load(path)?;
     let data_dir = places::data_dir(&config.agent)?;
     let spec = super::configured(&config, path, environment)?;
-    if !spec.sources.is_empty() {
-        let sources: Vec<&str> = spec.sources.iter().map(|source| source.name.as_str()).collect();
-        let (environment, sources) = (environment.clone(), sources.join(", "));
-        return Err(CreateError::Sources { environment, sources }.into());
-    }
     let sync = wanted(&data_dir, asked)?;
     let base = path.parent().unwrap_or(Path::new("/"));
-    let manifests = files(&config, base, &data_dir, &spec, &sync)?;
+    let files = files(&config, base, &data_dir, (environment, &spec), &sync)?;
+    let elsewhere = outside::named(&files.files, &spec);
+    let manifests = files.artifact()?;
     let chart = chart(&data_dir, &spec, &sync)?;
 
     let file = std::path::absolute(file)?;
@@ -166,6 +165,9 @@ pub(super) async fn create(asked: &Asked, out: &mut dyn Write, progress: &mut dy
         let which = asked.platforms.join(", ");
         writeln!(out, "digests are those of all platforms; only the blobs of {which} are in the bundle")?;
     }
+    if let Some(named) = elsewhere {
+        writeln!(out, "{named}, which is not in the bundle\nhint: {}", outside::HINT)?;
+    }
     Ok(())
 }
 
@@ -190,28 +192,45 @@ fn wanted(data_dir: &Path, asked: &Asked) -> anyhow::Result<SyncRecord> {
     }
 }
 
-/// The files of the revision, as the mirror has them.
+/// The files of the revision, as the mirrors have them: those of each source in the folder that paths call it by.
 fn files(
     config: &Config,
     base: &Path,
     data_dir: &Path,
-    spec: &EnvironmentSpec,
+    (environment, spec): (&EnvironmentId, &EnvironmentSpec),
     sync: &SyncRecord,
-) -> anyhow::Result<Artifact> {
-    let (dir, remote) = match &spec.artifact {
-        Some(artifact) => {
-            let dir = artifact_dir(artifact, data_dir);
-            let remote = Remote::new(RepositoryUrl::parse(&dir.display().to_string(), data_dir)?, &[], data_dir)?;
-            (dir, remote)
-        }
-        None => {
-            let remote = Remote::new(RepositoryUrl::parse(&spec.repository, base)?, &config.repository, base)?;
-            (data_dir.join("mirrors").join(remote.url.mirror_name()), remote)
-        }
+) -> anyhow::Result<Manifests> {
+    let open = |repository: &str, artifact: Option<&ArtifactSpec>| {
+        let (dir, remote) = match artifact {
+            Some(artifact) => {
+                let dir = artifact_dir(artifact, data_dir);
+                let remote = Remote::new(RepositoryUrl::parse(&dir.display().to_string(), data_dir)?, &[], data_dir)?;
+                (dir, remote)
+            }
+            None => {
+                let remote = Remote::new(RepositoryUrl::parse(repository, base)?, &config.repository, base)?;
+                (data_dir.join("mirrors").join(remote.url.mirror_name()), remote)
+            }
+        };
+        let source = if artifact.is_some() { repository.to_owned() } else { remote.url.to_string() };
+        anyhow::Ok((Mirror::open_to_read(&dir, remote)?, source))
     };
-    let source = if spec.artifact.is_some() { spec.repository.clone() } else { remote.url.to_string() };
-    let mirror = Mirror::open_to_read(&dir, remote)?;
-    manifests::of_commit(&mirror, &sync.revision.commit, &source, &sync.revision.reference)
+    let (mirror, address) = open(&spec.repository, spec.artifact.as_ref())?;
+    // A chart is a part of its own.
+    let revision = Revision { chart: None, ..sync.revision.clone() };
+    let mut manifests = Manifests::new(&mirror, revision.clone(), address)?;
+    // What was bundled before is in the artifact already.
+    for source in spec.sources.iter().filter(|source| !source.bundled) {
+        let missing = || CreateError::NoSource {
+            id: sync.id.to_string(),
+            environment: environment.clone(),
+            source_name: source.name.to_string(),
+        };
+        let at = revision.source(&source.name).ok_or_else(missing)?;
+        let (mirror, _) = open(&source.repository, source.artifact.as_ref())?;
+        manifests.add(&mirror, &at.commit, (&source.path, &source.folder()))?;
+    }
+    Ok(manifests)
 }
 
 /// The chart, as it is kept.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use quarterdeck_container::bundle::layout::{Descriptor, MANIFEST};
 use quarterdeck_container::bundle::pack::pack;
 use quarterdeck_container::manifests;
@@ -10,7 +11,7 @@ use quarterdeck_core::tree::EntryMode;
 use quarterdeck_core::tree::memory::Files;
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
-use quarterdeck_shared::revision::ChartRelease;
+use quarterdeck_shared::revision::{ChartRelease, Revision};
 use serde_json::json;
 
 /// Bytes of one file: as much as is read of one in an artifact.
@@ -25,38 +26,82 @@ pub(super) struct Artifact {
     pub(super) blobs: [(Descriptor, Vec<u8>); 2],
 }
 
-/// All files of a commit.
-pub(super) fn of_commit(mirror: &Mirror, commit: &CommitId, source: &str, reference: &str) -> anyhow::Result<Artifact> {
-    let (mut files, mut left) = (Files::default(), ALL_BYTES_MAX);
-    for entry in mirror.entries(commit, "")?.entries {
-        if entry.mode == EntryMode::Submodule {
-            continue;
+/// The files of a revision: all of a commit, and of each source what is taken of it.
+pub(super) struct Manifests {
+    pub(super) files: Files,
+    /// Bytes that are left for more.
+    left: u64,
+    revision: Revision,
+    /// Where the environment's own files are from.
+    address: String,
+    /// When the newest of the commits was made.
+    created: Timestamp,
+}
+
+impl Manifests {
+    /// All files of the commit of a revision.
+    pub(super) fn new(mirror: &Mirror, revision: Revision, address: String) -> anyhow::Result<Self> {
+        let commit = revision.commit.clone();
+        let (files, created) = (Files::default(), Timestamp::UNIX_EPOCH);
+        let mut own = Self { files, left: ALL_BYTES_MAX, revision, address, created };
+        own.add(mirror, &commit, ("", ""))?;
+        Ok(own)
+    }
+
+    /// What is below a folder of a commit, at another folder.
+    pub(super) fn add(
+        &mut self,
+        mirror: &Mirror,
+        commit: &CommitId,
+        (taken, folder): (&str, &str),
+    ) -> anyhow::Result<()> {
+        for entry in mirror.entries(commit, taken)?.entries {
+            if entry.mode == EntryMode::Submodule {
+                continue;
+            }
+            let content =
+                mirror.blob(&entry.id, FILE_BYTES_MAX).with_context(|| format!("cannot pack {}", entry.path))?;
+            let too_large = || format!("{} are larger than {ALL_BYTES_MAX} bytes", self.describe());
+            self.left = self.left.checked_sub(content.len() as u64).with_context(too_large)?;
+            let below = entry.path.strip_prefix(taken).unwrap_or(&entry.path).trim_start_matches('/');
+            let path = if folder.is_empty() { below.to_owned() } else { format!("{folder}/{below}") };
+            self.files.files.insert(path, (entry.mode, content));
         }
-        let content = mirror.blob(&entry.id, FILE_BYTES_MAX).with_context(|| format!("cannot pack {}", entry.path))?;
-        let too_large = || format!("the files of commit {} are larger than {ALL_BYTES_MAX} bytes", commit.short());
-        left = left.checked_sub(content.len() as u64).with_context(too_large)?;
-        files.files.insert(entry.path, (entry.mode, content));
+        self.created = self.created.max(mirror.commit_info(commit)?.time);
+        Ok(())
     }
-    let layer = pack(&files)?;
-    // What the agent of the other place would refuse is known here already.
-    anyhow::ensure!(
-        layer.len() as u64 <= manifests::LAYER_BYTES_MAX,
-        "the files of commit {} are larger than {} bytes, packed",
-        commit.short(),
-        manifests::LAYER_BYTES_MAX
-    );
-    if let Err(error) = manifests::read(&layer) {
-        anyhow::bail!("the files of commit {} cannot be an artifact: {error}", commit.short());
+
+    /// `the files of commit 1f3c2a9`
+    fn describe(&self) -> String {
+        match self.revision.sources.is_empty() {
+            true => format!("the files of commit {}", self.revision.commit.short()),
+            false => format!("the files of {}", self.revision.short()),
+        }
     }
-    let annotations: BTreeMap<_, _> = [
-        ("created", mirror.commit_info(commit)?.time.to_string()),
-        ("revision", format!("{reference}@sha1:{commit}")),
-        ("source", source.to_owned()),
-    ]
-    .map(|(name, text)| (format!("org.opencontainers.image.{name}"), text))
-    .into();
-    let kind = |what: &str| format!("application/vnd.cncf.flux.{what}");
-    Ok(artifact((&kind("config.v1+json"), b"{}"), (&kind("content.v1.tar+gzip"), layer), &annotations))
+
+    /// All of it as an artifact.
+    pub(super) fn artifact(&self) -> anyhow::Result<Artifact> {
+        let layer = pack(&self.files)?;
+        // What the agent of the other place would refuse is known here already.
+        anyhow::ensure!(
+            layer.len() as u64 <= manifests::LAYER_BYTES_MAX,
+            "{} are larger than {} bytes, packed",
+            self.describe(),
+            manifests::LAYER_BYTES_MAX
+        );
+        if let Err(error) = manifests::read(&layer) {
+            anyhow::bail!("{} cannot be an artifact: {error}", self.describe());
+        }
+        let annotations: BTreeMap<_, _> = [
+            ("created", self.created.to_string()),
+            ("revision", Revision { artifact: None, ..self.revision.clone() }.to_string()),
+            ("source", self.address.clone()),
+        ]
+        .map(|(name, text)| (format!("org.opencontainers.image.{name}"), text))
+        .into();
+        let kind = |what: &str| format!("application/vnd.cncf.flux.{what}");
+        Ok(artifact((&kind("config.v1+json"), b"{}"), (&kind("content.v1.tar+gzip"), layer), &annotations))
+    }
 }
 
 /// A chart.

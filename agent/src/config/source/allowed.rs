@@ -166,7 +166,7 @@ impl Limits<'_> {
             None => self.repository(repository, &mut |message| say(&[Step::Key("repository")], message)),
         }
         for (at, source) in sources.iter().enumerate() {
-            let EnvironmentSource { name: _, repository, follow: _, artifact, path: _ } = source;
+            let EnvironmentSource { name: _, repository, follow: _, artifact, path: _, bundled: _ } = source;
             let place = [Step::Key("source"), Step::Index(at)];
             let mut say =
                 |below: &[Step], message| say(&place.iter().chain(below).cloned().collect::<Vec<_>>(), message);
@@ -211,7 +211,7 @@ impl Limits<'_> {
         if !pull_secrets.is_empty() {
             say(&[Step::Key("pull_secret")], refusal("pull_secret"));
         }
-        let PromotePolicy { by: _, author: _, message: _, require_signature } = promote;
+        let PromotePolicy { by: _, source: _, author: _, message: _, require_signature } = promote;
         if !require_signature.is_empty() {
             say(&[Step::Key("promote"), Step::Key("require_signature")], refusal("require_signature"));
         }

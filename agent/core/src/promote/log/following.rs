@@ -28,7 +28,7 @@ pub struct Following {
     pub tag: String,
     /// Its digest: `sha256:…`.
     pub digest: String,
-    /// The folder whose manifests name it; `.` for the whole repository.
+    /// The values file or the folder of manifests that names it; `.` for the whole repository.
     pub path: String,
     /// Which tag is wanted, in words.
     pub policy: String,
@@ -81,9 +81,12 @@ impl Following {
     /// What the log of the branch, newest first, says about this one.
     ///
     /// Each tag is written once: whoever reverts it outranks a machine. A tag that moves and comes back to an earlier image is
-    /// written again, since another was written meanwhile.
-    pub fn standing(&self, wanted: &Wanted, log: &[(CommitId, Self)]) -> Standing {
-        let is_beside = |(_, made): &&(CommitId, Self)| made.image == self.image && made.path == self.path;
+    /// written again, since another was written meanwhile. `formerly` is what earlier versions of the agent called the place: the
+    /// folder of a chart, which several environments may share.
+    pub fn standing(&self, wanted: &Wanted, formerly: Option<&str>, log: &[(CommitId, Self)]) -> Standing {
+        let of = |one: &Self| (one.application.clone(), one.environment.clone());
+        let is_there = |made: &Self| made.path == self.path || formerly == Some(&*made.path) && of(made) == of(self);
+        let is_beside = |(_, made): &&(CommitId, Self)| made.image == self.image && is_there(made);
         match log.iter().find(is_beside) {
             Some((commit, last)) if (&last.tag, &last.digest) == (&self.tag, &self.digest) => {
                 Standing::Reverted(commit.clone())
@@ -165,9 +168,15 @@ mod tests {
             (&tag, ("stable", 'a'), vec![('3', "stable", 'b'), ('2', "stable", 'a')], Standing::New),
             (&tag, ("stable", 'a'), vec![('3', "stable", 'a')], Standing::Reverted(id('3'))),
         ] {
-            assert_eq!(following(now.0, now.1).standing(wanted, &log(&made)), standing, "{now:?} {made:?}");
+            assert_eq!(following(now.0, now.1).standing(wanted, None, &log(&made)), standing, "{now:?} {made:?}");
         }
         let elsewhere = Following { path: "apps/other".to_owned(), ..following("6.5.0", 'a') };
-        assert_eq!(following("6.5.0", 'a').standing(&semver, &[(id('1'), elsewhere)]), Standing::New);
+        let one = following("6.5.0", 'a');
+        assert_eq!(one.standing(&semver, None, &[(id('1'), elsewhere.clone())]), Standing::New);
+        // As an earlier version called it, which is of this environment only where that says so.
+        let log = [(id('1'), elsewhere)];
+        assert_eq!(one.standing(&semver, Some("apps/other"), &log), Standing::Reverted(id('1')));
+        let of_qa = Following { environment: "qa".parse().unwrap(), ..one };
+        assert_eq!(of_qa.standing(&semver, Some("apps/other"), &log), Standing::New);
     }
 }

@@ -76,6 +76,7 @@ fn made(reference: &str, source: char, run: u64, commit: char) -> Promotion {
 fn a_tag_is_promoted_once_and_a_person_outranks_the_log() {
     let asked = |reference: &str, source: char| Asked {
         what: trailers(reference, source),
+        formerly: None,
         first: run(20),
         run: run(22),
         by_person: false,
@@ -86,6 +87,11 @@ fn a_tag_is_promoted_once_and_a_person_outranks_the_log() {
     let elsewhere = |promotion: &Promotion| Promotion {
         what: Trailers { path: "apps/other".to_owned(), ..promotion.what.clone() },
         ..promotion.clone()
+    };
+    let called = |environment: &str| Asked {
+        what: Trailers { environment: environment.parse().unwrap(), ..trailers("push-1", 'a') },
+        formerly: Some("apps/other".to_owned()),
+        ..asked("push-1", 'a')
     };
     let renamed = |promotion: &Promotion| Promotion {
         what: Trailers { application: "store".parse().unwrap(), ..promotion.what.clone() },
@@ -104,6 +110,8 @@ fn a_tag_is_promoted_once_and_a_person_outranks_the_log() {
         ),
         ("under another name", asked("push-1", 'a'), vec![renamed(&one)], Verdict::Before(id('1'))),
         ("in another folder", asked("push-1", 'a'), vec![elsewhere(&one)], Verdict::New),
+        ("as it was called formerly", called("prod"), vec![elsewhere(&one)], Verdict::Before(id('1'))),
+        ("of another environment of that folder", called("qa"), vec![elsewhere(&one)], Verdict::New),
         ("moved", asked("push-1", 'f'), vec![two.clone(), one.clone()], Verdict::New),
         ("moved back", asked("push-1", 'a'), vec![moved.clone(), one.clone()], Verdict::New),
         (
@@ -146,6 +154,7 @@ fn a_tag_is_promoted_once_and_a_person_outranks_the_log() {
 fn what_the_manifests_name_was_written_by_the_newest_such_commit() {
     let asked = Asked {
         what: trailers("push-1", 'a'),
+        formerly: None,
         first: run(20),
         run: run(22),
         by_person: false,
@@ -167,6 +176,7 @@ fn what_the_manifests_name_was_written_by_the_newest_such_commit() {
 fn what_a_run_of_another_agent_made_is_not_its_own() {
     let of = |history: u64, number: u64| RunId::new(Prefix::of(history), number);
     let asked = |first, run| Asked {
+        formerly: None,
         what: trailers("push-1", 'a'),
         first,
         run,

@@ -107,6 +107,7 @@ fn promoted_by(
         tree: &Files::new(files),
         path: "apps/shop",
         sources: &[],
+        into: None,
         render,
         files: &FilesSpec::default(),
         release,
@@ -196,8 +197,16 @@ fn a_kustomization_names_the_image_as_its_resources_do() {
         let (spec, capabilities) = (&HelmSpec::default(), &|| Ok(Capabilities::default()));
         let release = &Release { name: "shop", namespace: "prod", spec, capabilities };
         let (tree, path, render) = (&Files::new(&files), "apps/shop/", RenderKind::Auto);
-        let manifests =
-            Manifests { tree, path, sources: &[], render, files: &FilesSpec::default(), release, programs: &Small };
+        let manifests = Manifests {
+            tree,
+            path,
+            sources: &[],
+            into: None,
+            render,
+            files: &FilesSpec::default(),
+            release,
+            programs: &Small,
+        };
         let image = if image.contains("nginx") { "nginx" } else { "reg.example/ops/shop" };
         let image = Promoted { image: image.into(), ..to(PromoteBy::Tag) };
         let (edits, _) = promote_all(&manifests, std::slice::from_ref(&image)).unwrap();
@@ -345,6 +354,15 @@ fn a_chart_whose_values_do_not_say_the_version_is_told() {
 
 /// Into the values of a chart that is not in the repository.
 fn promoted_beside(values_files: &[&str], files: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
+    promoted_into(None, values_files, files)
+}
+
+/// The same into the files of a source.
+fn promoted_into(
+    into: Option<&str>,
+    values_files: &[&str],
+    files: &[(&str, &str)],
+) -> Result<Vec<(String, String)>, String> {
     let chart = ChartSpec {
         repository: "oci://reg.example/charts".to_owned(),
         name: "shop".to_owned(),
@@ -363,11 +381,13 @@ fn promoted_beside(values_files: &[&str], files: &[(&str, &str)]) -> Result<Vec<
         ("values.yaml", "image: {repository: reg.example/ops/shop, tag: '1.3'}\n"),
     ]);
     let (commit, folder) = (Files::new(files), crate::charts::folder("shop", "1.0.0"));
+    let sources = ["$common", "$values"].map(str::to_owned);
     let tree = &Layered { tree: &commit, folder: &folder, files: &packaged };
     let manifests = Manifests {
         tree,
         path: &folder,
-        sources: &["$common".to_owned()],
+        sources: &sources,
+        into,
         render: RenderKind::Helm,
         files: &FilesSpec::default(),
         release,
@@ -376,6 +396,50 @@ fn promoted_beside(values_files: &[&str], files: &[(&str, &str)]) -> Result<Vec<
     let (edits, _) = promote_all(&manifests, &[to(PromoteBy::Tag)])
         .map_err(|error| quarterdeck_shared::error::Failure::of(&error).to_string())?;
     Ok(edits.into_iter().map(|edit| (edit.path, String::from_utf8(edit.content).unwrap())).collect())
+}
+
+#[test]
+fn the_values_of_a_source_are_written_where_promotions_go_there_and_no_others() {
+    let into = |values_files: &[&str], files: &[(&str, &str)]| promoted_into(Some("$values"), values_files, files);
+    let files = [
+        ("envs/prod.yaml", "image: {tag: '1.2'}\n"),
+        ("$common/all.yaml", "image: {tag: '1.2'}\n"),
+        ("$values/prod.yaml", "image: {tag: '1.2'}\n"),
+    ];
+    let edit = Ok(vec![("$values/prod.yaml".to_owned(), "image: {tag: '1.4.0'}\n".to_owned())]);
+    let all = ["$common/all.yaml", "envs/prod.yaml", "$values/prod.yaml"];
+    assert_eq!(into(&all, &files), edit);
+    // What overrules it is not changed for it: then the manifests would name another.
+    let told = into(&["$values/prod.yaml", "envs/prod.yaml"], &files).unwrap_err();
+    assert!(told.contains("still"), "{told}");
+    let told = into(&["envs/prod.yaml"], &files).unwrap_err();
+    assert!(told.contains("no values file says the version of reg.example/ops/shop"), "{told}");
+    // A link that leads out of it.
+    let linked = [("$values/prod.yaml@", "../$common/all.yaml"), files[1]];
+    let told = into(&["$values/prod.yaml"], &linked).unwrap_err();
+    assert!(told.contains("no values file says the version of reg.example/ops/shop"), "{told}");
+}
+
+#[test]
+fn manifests_of_a_source_are_changed_there_and_an_image_of_elsewhere_is_told() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: shop}\nspec: {containers: [{name: a, image: reg.example/ops/shop:1.2}]}\n";
+    let (spec, capabilities) = (&HelmSpec::default(), &|| Ok(Capabilities::default()));
+    let release = &Release { name: "shop", namespace: "prod", spec, capabilities };
+    let sources = ["$base", "$values"].map(str::to_owned);
+    let promoted = |into| {
+        let tree = &Files::new(&[("$base/shop/pod.yaml", pod), ("$values/a.yaml", "a: 1\n")]);
+        let (path, render, files) = ("$base/shop", RenderKind::Auto, &FilesSpec::default());
+        let manifests = Manifests { tree, path, sources: &sources, into, render, files, release, programs: &Small };
+        let promoted = promote_all(&manifests, &[to(PromoteBy::Tag)]);
+        promoted.map(|(edits, _)| edits.into_iter().map(|edit| edit.path).collect::<Vec<_>>())
+    };
+    assert_eq!(promoted(Some("$base")).unwrap(), ["$base/shop/pod.yaml"]);
+    let told = |into| quarterdeck_shared::error::Failure::of(&promoted(into).unwrap_err()).to_string();
+    let hint = "hint: set promote.source to the source that has the file, or leave it out for the environment's own repository";
+    for (into, where_to) in [(Some("$values"), "source values"), (None, "the environment's own repository")] {
+        let words = format!("$base/shop/pod.yaml names the image, and promotions are written into {where_to}\n{hint}");
+        assert_eq!(told(into), words);
+    }
 }
 
 #[test]

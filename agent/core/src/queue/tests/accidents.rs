@@ -171,6 +171,7 @@ impl World {
         let newer = &tags[own.map_or(0, |own| own + 1)..];
         let asked = Asked {
             what: what(run),
+            formerly: None,
             first: run.place(),
             run: run.id,
             by_person: false,

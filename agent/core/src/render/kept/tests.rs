@@ -268,6 +268,7 @@ fn each_option_that_has_a_say_is_asked_for() {
         follow: Follow::Default,
         artifact: None,
         path: path.to_owned(),
+        bundled: false,
     };
     let others = [
         ask(&EnvironmentSpec { path: "apps".to_owned(), ..spec.clone() }, None, &[]),
