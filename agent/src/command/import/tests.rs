@@ -59,6 +59,7 @@ impl Folder {
             environment: "prod".to_owned(),
             cluster: None,
             automatic: false,
+            expand: false,
             repository: Some("https://git.example.org/ops/fleet.git".to_owned()),
             to: None,
         }
