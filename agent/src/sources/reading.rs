@@ -486,6 +486,7 @@ fn too_much(path: &str) -> String {
 mod tests {
     use super::*;
     use quarterdeck_core::tree::memory::Files;
+    use quarterdeck_shared::application::EnvironmentSpec;
     use sha2::{Digest as _, Sha256};
 
     const LIMITS: &str = "clusters = ['staging']\nnamespaces = ['*']\n";
@@ -642,6 +643,83 @@ mod tests {
         let many = vec!["{ app = 'a' }"; COUNT_MAX + 1].join(", ");
         let (_, problems) = of(&format!("template = 'app.toml'\n[[generate]]\nlist = [{many}]\n"), &template);
         assert_eq!(problems, [" the template is made for 10001; the limit is 10000"]);
+    }
+
+    #[test]
+    fn folders_and_files_give_a_template_in_the_configuration_what_they_are() {
+        let of = |generators: &str, files: &[(&str, &str)]| {
+            let text = format!(
+                "[[application_source]]\nname = 'teams'\nrepository = 'https://forge/ops/fleet'\n{LIMITS}{generators}\
+                 [[application_source.application]]\nname = '{{path.1|dns}}'\n[[application_source.application.environment]]\n\
+                 name = '{{path.basename|dns}}'\nrepository = 'https://forge/ops/fleet'\ncluster = 'staging'\nnamespace = '{{tier}}'\n"
+            );
+            let config = Config::parse(std::path::Path::new("/etc/qd/config.toml"), &text).unwrap();
+            let source = config.application_source[0].clone();
+            let rules = Rules { source, config: Arc::default(), base: PathBuf::from("/etc/qd") };
+            let reading = read(&Files::new(files), &rules, &Listed::new(), &mut Cache::default()).unwrap();
+            let line = |Placed { spec, file }: &Placed| {
+                let of = |one: &EnvironmentSpec| format!("{}:{}", one.name, one.namespace);
+                format!("{} {} {file}", spec.name, spec.environments.iter().map(of).collect::<Vec<_>>().join(","))
+            };
+            (reading.applications.iter().map(line).collect::<Vec<_>>(), reading.problems)
+        };
+        let table = "[[application_source.generate]]\n";
+        let files = [
+            ("apps/shop/qa/a.yaml", "a"),
+            ("apps/shop/Pro_d/a.yaml", "a"),
+            ("apps/shop/old/a.yaml", "a"),
+            ("apps/.x/qa/a", "a"),
+        ];
+        let folders = format!("{table}directories = ['apps/*/*', '!apps/*/old']\nvalues = {{ tier = 'web' }}\n");
+        let both = vec!["shop pro-d:web,qa:web configuration".to_owned()];
+        assert_eq!(of(&folders, &files), (both, Vec::new()));
+        let of_one = format!("{folders}{table}list = [{{ path = 'apps/shop/qa', tier = 'db' }}]\nmerge = ['path']\n");
+        assert_eq!(of(&of_one, &files).0, ["shop pro-d:web,qa:db configuration"]);
+        let missing = of(&folders.replace("apps/*/*", "none/*"), &files).1;
+        assert_eq!(missing, [" there is no folder none"]);
+
+        let in_files = format!("{table}files = ['envs/**/*.*']\n");
+        let yaml = ("envs/shop/qa/a.yaml", "tier: web\nnone:\n");
+        let json = ("envs/cart/qa/b.json", "[{ \"tier\": \"db\" }]");
+        let toml = ("envs/cart/eu/c.toml", "tier = 'x'\n");
+        let all = ["cart eu:x,qa:db configuration", "shop qa:web configuration"].map(str::to_owned).to_vec();
+        assert_eq!(of(&in_files, &[yaml, json, toml]), (all, Vec::new()));
+        for (text, wrong) in [
+            ("tier: [", "envs/shop/eu/d.yaml:1:"),
+            ("just a text", "envs/shop/eu/d.yaml:1:1: not a map of values, nor a list of such maps"),
+            (
+                "tear: web",
+                " configuration:12:13: nothing gives {tier}: there are {path}, {path.0}, {path.1}, {path.2}, {path.basename}, {path.file}, {tear} (for envs/shop/eu/d.yaml)",
+            ),
+            ("tier: web\n---\ntier: db", "envs/shop/eu/d.yaml:3:1: a second document"),
+        ] {
+            let (_, problems) = of(&in_files, &[yaml, ("envs/shop/eu/d.yaml", text)]);
+            assert!(problems[0].starts_with(wrong), "{text}: {problems:?}");
+        }
+        let link = of(&in_files, &[yaml, ("envs/shop/eu/d.yaml@", "a")]).1;
+        assert_eq!(link, ["envs/shop/eu/d.yaml: a link or a submodule: write the file itself"]);
+        let clash = format!("{in_files}{table}list = [{{ tier = 'a' }}]\n");
+        assert_eq!(of(&clash, &[yaml]).1, [" two generators give {tier}: set prefix in one of them"]);
+        let not_there = format!("{in_files}{table}list = [{{ a = 'a' }}]\nmerge = ['tier']\n");
+        assert_eq!(of(&not_there, &[yaml]).1, [" number 1 of the list has no {tier} to merge by"]);
+    }
+
+    #[test]
+    fn a_commit_that_changes_one_of_many_files_that_give_something_reads_one() {
+        let layout = "template = 'app.toml'\n[[generate]]\nfiles = ['envs/*.yaml']\n";
+        let (rules, mut cache) = (rules_with(layout), Cache::default());
+        let mut files: Vec<(String, String)> =
+            (0..200).map(|number| (format!("envs/{number}.yaml"), format!("name: app-{number}\n"))).collect();
+        files.push(("app.toml".to_owned(), application("{name}", "qa")));
+        let mut fresh = |files: &[(String, String)]| {
+            let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
+            let reading = read(&Hashed(Files::new(&files)), &rules, &Listed::new(), &mut cache).unwrap();
+            (reading.applications.len(), reading.fresh)
+        };
+        assert_eq!(fresh(&files), (200, 400), "each file, and the template for each");
+        assert_eq!(fresh(&files), (200, 0));
+        files[7].1 = "name: other\n".to_owned();
+        assert_eq!(fresh(&files), (200, 2));
     }
 
     #[test]
