@@ -73,7 +73,7 @@ fn names_of_values_are_words_that_no_option_knows() {
         ("App", false),
         ("2", false),
         ("", false),
-        ("a.b", false),
+        ("a.b", true),
         ("tag", false),
     ] {
         assert_eq!(is_name(name), is_one, "{name}");

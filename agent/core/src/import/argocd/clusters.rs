@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::super::Document;
+use super::set::with_values;
 use crate::generate::functions::dns;
 
 /// On each Secret that is a cluster of Argo CD.
@@ -93,18 +94,14 @@ fn parameters(secret: &Value, generator: &Value, is_go: bool) -> Map<String, Val
     if is_go {
         let of = |field: &str| if metadata[field].is_object() { metadata[field].clone() } else { json!({}) };
         parameters.insert("metadata".to_owned(), json!({ "labels": of("labels"), "annotations": of("annotations") }));
-        parameters.insert("values".to_owned(), generator["values"].clone());
-        return parameters;
+        return with_values(parameters, &generator["values"], is_go);
     }
     for field in ["labels", "annotations"] {
         for (key, value) in metadata[field].as_object().into_iter().flatten() {
             parameters.insert(format!("metadata.{field}.{key}"), value.clone());
         }
     }
-    for (key, value) in generator["values"].as_object().into_iter().flatten() {
-        parameters.insert(format!("values.{key}"), value.clone());
-    }
-    parameters
+    with_values(parameters, &generator["values"], is_go)
 }
 
 /// Whether a `metav1.LabelSelector` selects these labels; an empty one selects all.

@@ -41,11 +41,11 @@ pub(super) fn text_with(text: &str, find: &mut dyn FnMut(&str) -> Option<String>
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (whole, rest) = part.split_once("}}").ok_or_else(|| part.to_owned())?;
-        let expression = whole.strip_prefix('-').map(|rest| {
+        let trimmed = whole.strip_prefix('-');
+        if trimmed.is_some() {
             out.truncate(out.trim_end().len());
-            rest
-        });
-        let expression = expression.unwrap_or(whole);
+        }
+        let expression = trimmed.unwrap_or(whole);
         let (expression, rest) = match expression.strip_suffix('-') {
             Some(expression) => (expression, rest.trim_start()),
             None => (expression, rest),

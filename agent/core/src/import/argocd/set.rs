@@ -226,14 +226,32 @@ fn git(git: &Value, around: &Around, is_go: bool) -> Result<Vec<Parameters>, Str
     if !is_own {
         return Err(format!("{wanted} is another repository: import it from a clone of that one"));
     }
-    if let Some(rules) = git["files"].as_array() {
-        return of_files(rules, git, around, is_go);
+    let given = match git["files"].as_array() {
+        Some(rules) => of_files(rules, git, around, is_go)?,
+        None => {
+            let rules = git["directories"].as_array().map(Vec::as_slice).unwrap_or_default();
+            // What is hidden is no folder, as there.
+            let is_hidden = |folder: &&String| folder.split('/').any(|part| part.starts_with('.'));
+            let folders = folders(&around.files);
+            let meant = folders.iter().filter(|folder| !is_hidden(folder) && is_meant(rules, folder));
+            meant.map(|folder| of_folder(folder, git, is_go)).collect()
+        }
+    };
+    Ok(given.into_iter().map(|parameters| with_values(parameters, &git["values"], is_go)).collect())
+}
+
+/// The parameters with the values that a generator adds, which may have the others in them.
+pub(super) fn with_values(mut parameters: Parameters, values: &Value, is_go: bool) -> Parameters {
+    // What is not known stays as it is, and is told where it is used.
+    let values = expand::expand(values, &parameters, is_go).unwrap_or_else(|_| values.clone());
+    if is_go && !values.is_null() {
+        parameters.insert("values".to_owned(), values);
+        return parameters;
     }
-    // What is hidden is no folder, as there.
-    let mut folders = folders(&around.files);
-    folders.retain(|folder| !folder.split('/').any(|part| part.starts_with('.')));
-    let rules = git["directories"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(folders.iter().filter(|folder| is_meant(rules, folder)).map(|folder| of_folder(folder, git, is_go)).collect())
+    for (name, value) in values.as_object().into_iter().flatten() {
+        parameters.insert(format!("values.{name}"), value.clone());
+    }
+    parameters
 }
 
 /// Whether one of the patterns means a path, and none excludes it.
@@ -309,13 +327,6 @@ fn of_folder(folder: &str, git: &Value, is_go: bool) -> Parameters {
         for (place, segment) in segments.iter().enumerate() {
             set(format!("path[{place}]"), segment);
         }
-    }
-    if is_go && !git["values"].is_null() {
-        parameters.insert("values".to_owned(), git["values"].clone());
-        return parameters;
-    }
-    for (name, value) in git["values"].as_object().into_iter().flatten() {
-        parameters.insert(format!("values.{name}"), value.clone());
     }
     parameters
 }

@@ -1,8 +1,13 @@
 //! Generators of an ApplicationSet as tables of ours: what each gives, by the names of both.
 
+mod listed;
+mod merge_requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+pub(super) use self::listed::{is_known, repository};
 
 use super::super::source_draft::Generate;
 use super::super::{Around, Document};
@@ -65,7 +70,12 @@ pub(super) fn of(generator: &Value, known: Known<'_>) -> Result<Vec<Table>, Stri
         "list" => list(of, &[])?,
         "git" => git(of, known)?,
         "clusters" => clusters(of)?,
-        "pullRequest" => merge_requests(of)?,
+        "pullRequest" => {
+            let written = merge_requests::read(of)?;
+            let mut table = Table { written, kind: Kind::MergeRequests, aliases: BTreeMap::new() };
+            table.values(&of["values"])?;
+            table
+        }
         "matrix" => {
             let all = nested().iter().map(|one| {
                 if is_of_another(one) {
@@ -198,54 +208,6 @@ fn clusters(of: &Value) -> Result<Table, String> {
     let mut table = Table { written, kind: Kind::Clusters, aliases: BTreeMap::new() };
     table.values(&of["values"])?;
     Ok(table)
-}
-
-fn merge_requests(of: &Value) -> Result<Table, String> {
-    let forges = ["github", "gitlab", "gitea"];
-    let Some((forge, at)) = forges.iter().find_map(|forge| Some((*forge, of[*forge].as_object()?))) else {
-        return Err("only merge requests of GitHub, GitLab and Gitea are listed".to_owned());
-    };
-    if at.get("labels").and_then(Value::as_array).is_some_and(|labels| !labels.is_empty()) {
-        return Err("merge requests are not selected by labels".to_owned());
-    }
-    let get = |key: &str| at.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-    if get("pullRequestState").is_some_and(|state| state != "opened") {
-        return Err("only open merge requests are listed".to_owned());
-    }
-    let project = match (forge, get("project"), get("owner").zip(get("repo"))) {
-        ("gitlab", Some(project), _) if !project.bytes().all(|byte| byte.is_ascii_digit()) => project.to_owned(),
-        ("gitlab", ..) => return Err("the project is a number: its path is wanted".to_owned()),
-        (_, _, Some((owner, repository))) => format!("{owner}/{repository}"),
-        _ => return Err("its repository is not named".to_owned()),
-    };
-    let usual = match forge {
-        "github" => "https://github.com",
-        "gitlab" => "https://gitlab.com",
-        _ => "https://gitea.com",
-    };
-    let server = get("api").unwrap_or(usual).trim_end_matches('/');
-    let repository = format!("{server}/{project}.git");
-    let into = match of["filters"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        [] => "*".to_owned(),
-        [filter] if filter.as_object().is_some_and(|all| all.len() == 1) => {
-            let target = text(filter, "targetBranchMatch").and_then(literal);
-            target.ok_or("its filter has no equal: merge_requests is a pattern of the target branch")?
-        }
-        _ => return Err("its filters have no equal: merge_requests is a pattern of the target branch".to_owned()),
-    };
-    let written = Generate { merge_requests: Some(into), repository: Some(repository), ..Generate::default() };
-    let mut table = Table { written, kind: Kind::MergeRequests, aliases: BTreeMap::new() };
-    table.values(&of["values"])?;
-    Ok(table)
-}
-
-/// A regular expression that is a name, as a pattern.
-fn literal(expression: &str) -> Option<String> {
-    let (start, inside) = expression.strip_prefix('^').map_or(("*", expression), |inside| ("", inside));
-    let (end, inside) = inside.strip_suffix('$').map_or(("*", inside), |inside| ("", inside));
-    let is_plain =
-        !inside.is_empty() && inside.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/".contains(&byte));
-    is_plain.then(|| format!("{start}{inside}{end}"))
 }
 
 impl Table {
@@ -437,27 +399,4 @@ pub(super) fn find(tables: &[Table], expression: &Expression, is_go: bool) -> Op
         }
         text @ Found::Text(_) => expression.functions.is_empty().then_some(text),
     }
-}
-
-/// Whether what a generator lists is known here: files of another repository and open merge requests are not.
-pub(super) fn is_known(generator: &Value, around: &Around, same: fn(&str, &str) -> bool) -> bool {
-    let nested = |of: &Map<String, Value>| of.get("generators").and_then(Value::as_array).cloned().unwrap_or_default();
-    generator.as_object().into_iter().flatten().all(|(kind, of)| match kind.as_str() {
-        "pullRequest" => false,
-        "git" => {
-            let wanted = text(of, "repoURL").unwrap_or_default();
-            around.repository.as_deref().is_some_and(|own| same(own, wanted))
-        }
-        _ => of.as_object().is_none_or(|of| nested(of).iter().all(|one| is_known(one, around, same))),
-    })
-}
-
-/// The repository whose folders and files are listed, and what is followed of it.
-pub(super) fn repository(generator: &Value) -> Option<(String, Option<String>)> {
-    let of = generator.as_object()?;
-    let nested = |of: &Value| of["generators"].as_array().into_iter().flatten().find_map(repository);
-    of.iter().find_map(|(kind, of)| match kind.as_str() {
-        "git" => Some((text(of, "repoURL")?.to_owned(), text(of, "revision").map(str::to_owned))),
-        _ => nested(of),
-    })
 }
