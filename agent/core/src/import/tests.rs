@@ -1186,6 +1186,11 @@ fn a_generator_has_a_template_of_its_own_and_what_is_not_the_same_is_not_one() {
     let wanted = [(json!("all"), json!("over/{env}")), (json!("all-2"), json!("below"))];
     assert_eq!(paths, wanted.iter().map(|(name, path)| (name, path)).collect::<Vec<_>>(), "{told:#?}");
 
+    // What says nothing of what is deployed may be anything.
+    let label =
+        text.replace("metadata: { name: '{{env}}' }", "metadata: { name: '{{env}}', labels: { of: '{{nobody}}' } }");
+    assert_eq!(templates(&label, &around(&[])).0.len(), 2);
+
     // A number stays a number only where it is not filled in.
     let number =
         text.replace("path: 'below'", "path: 'below', helm: { parameters: [{ name: port, value: '{{port}}' }] }");

@@ -107,6 +107,31 @@ fn over(below: &Value, above: &Value) -> Value {
     }
 }
 
+/// Fields of an Application that say nothing of what is deployed: what is filled in there may be anything.
+pub(super) const SAYS_NOTHING: [&str; 4] =
+    ["/metadata/labels", "/metadata/annotations", "/spec/info", "/spec/ignoreDifferences"];
+
+/// The template without what is filled into such fields, and these as they are written.
+pub(super) fn without(template: &Value, fields: &[&'static str]) -> (Value, Vec<(&'static str, Value)>) {
+    let mut template = template.clone();
+    let mut taken = Vec::new();
+    for at in fields {
+        if let Some(value) = template.pointer_mut(at) {
+            taken.push((*at, value.take()));
+        }
+    }
+    (template, taken)
+}
+
+/// Puts them back.
+pub(super) fn put_back(object: &mut Value, fields: Vec<(&'static str, Value)>) {
+    for (at, value) in fields {
+        if let Some(place) = object.pointer_mut(at) {
+            *place = value;
+        }
+    }
+}
+
 /// The Application that a template makes of parameters.
 ///
 /// # Errors
@@ -119,8 +144,10 @@ pub(super) fn made(
     documents: &[Document],
 ) -> Result<Document, String> {
     let mut object = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Application" });
+    let (template, plain) = without(template, &SAYS_NOTHING);
     object["metadata"] = expand::expand(&template["metadata"], parameters, is_go)?;
     object["spec"] = expand::expand(&template["spec"], parameters, is_go)?;
+    put_back(&mut object, plain);
     // A cluster whose Secret is known goes by its name.
     let server = object["spec"]["destination"]["server"].as_str().map(str::to_owned);
     if let Some(name) = server.and_then(|server| clusters::name_of(&server, documents)) {

@@ -120,23 +120,15 @@ impl Reading<'_> {
 
     /// The Application of the template, with a word for each expression.
     fn object(&mut self, template: &Value, tables: &mut [Table], own_cluster: &str) -> Result<Value, String> {
-        let mut template = template.clone();
         // What is only told of is told as it is written.
-        let told_of =
-            ["/metadata/labels", "/metadata/annotations", "/spec/project", "/spec/info", "/spec/ignoreDifferences"];
-        let plain: Vec<(&str, Value)> =
-            told_of.iter().filter_map(|at| Some((*at, template.pointer(at)?.clone()))).collect();
-        for (at, _) in &plain {
-            *template.pointer_mut(at).unwrap_or(&mut Value::Null) = Value::Null;
-        }
+        let told_of: Vec<&str> = set::SAYS_NOTHING.into_iter().chain(["/spec/project"]).collect();
+        let (mut template, plain) = set::without(template, &told_of);
         self.destination(&mut template, tables, own_cluster);
         let mut object = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Application" });
         for part in ["metadata", "spec"] {
             object[part] = self.worded(&template[part], tables, 0)?;
         }
-        for (at, value) in plain {
-            *object.pointer_mut(at).unwrap_or(&mut Value::Null) = value;
-        }
+        set::put_back(&mut object, plain);
         Ok(object)
     }
 
