@@ -46,6 +46,7 @@ use serde::Deserialize;
 pub(crate) use self::application::of_buildkit;
 pub use self::engine::{BuilderKind, BuildkitConfig, EngineConfig};
 pub use self::registry::{MirrorOptions, WrittenMirror, mirrors};
+use self::source::spelled::FileProblem;
 use crate::telemetry::LogFormat;
 use quarterdeck_git::RepositoryConfig;
 use quarterdeck_kubernetes::ClusterConfig;
@@ -394,6 +395,12 @@ impl Config {
         };
         let problems = check::check(&config, path.parent().unwrap_or(path));
         if problems.is_empty() {
+            let problem =
+                |FileProblem { line, column, message }| Problem { path: path.to_owned(), line, column, message };
+            let inline: Vec<Problem> = source::read_inline(&mut config, text).into_iter().map(problem).collect();
+            if !inline.is_empty() {
+                return wrong(inline);
+            }
             let base = path.parent().unwrap_or(path);
             config.anchor(base);
             config.applications = application::read(std::mem::take(&mut config.application), &config.sops, base);

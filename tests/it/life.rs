@@ -77,6 +77,7 @@ mod revisions;
 mod scanned;
 mod secrets;
 mod selected;
+mod sets;
 mod several;
 mod signed;
 mod socket;

@@ -1,10 +1,15 @@
 //! What a template is filled in with: elements, each some values by their names, and the filling in itself. Pure.
 //!
 //! ```text
-//! a list, directories, clusters, branches, merge requests ─► elements ─ product ─► elements ─ fill(template) ─► applications
+//! a list, directories, files, clusters, branches, merge requests ─► elements ─ combine ─► elements ─ fill(template) ─► applications
 //! ```
 //! A value is put into the texts of a template that was read already, and so cannot become anything but text. Only whole
-//! placeholders are known: `{app}`, `{cluster.region}`. One that nothing gives is an error with its place.
+//! placeholders are known: `{app}`, `{cluster.region}`, `{path.basename|dns}`. One that nothing gives is an error with its place.
+
+pub mod combine;
+pub mod files;
+pub mod functions;
+pub mod globs;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use self::functions::Function;
 use crate::directories::Directory;
+use crate::tree::paths::{file_name, parent};
 use crate::yaml::Part;
 
 /// Placeholders that options of applications know themselves (`image_tag`, `promote.message`): they are left as they are.
@@ -70,6 +77,37 @@ impl Element {
         element
     }
 
+    /// Of a folder by its path: the parts of that are numbered from 0.
+    pub fn of_folder(path: &str) -> Self {
+        let values = [("path", path.to_owned()), ("path.basename", file_name(path).to_owned())];
+        let mut element = Self::new(path.to_owned(), values);
+        let parts = path.split('/').enumerate();
+        element.values.extend(parts.map(|(number, part)| (format!("path.{number}"), part.to_owned())));
+        element
+    }
+
+    /// Of a file by its path, with what is written in it; what its path gives counts.
+    pub fn of_file(path: &str, written: BTreeMap<String, String>) -> Self {
+        let mut element = Self::of_folder(parent(path));
+        element.values.insert("path.file".to_owned(), file_name(path).to_owned());
+        element.values = written.into_iter().chain(element.values).collect();
+        Self { of: path.to_owned(), ..element }
+    }
+
+    /// The same with these values too; its own count.
+    pub fn with(mut self, values: &BTreeMap<String, String>) -> Self {
+        for (name, value) in values {
+            self.values.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        self
+    }
+
+    /// The same with `prefix.` before each name.
+    pub fn prefixed(self, prefix: &str) -> Self {
+        let values = self.values.into_iter().map(|(name, value)| (format!("{prefix}.{name}"), value)).collect();
+        Self { values, ..self }
+    }
+
     /// Of a cluster with its labels.
     pub fn of_cluster(name: &str, labels: &BTreeMap<String, String>) -> Self {
         let mut element = Self::new(format!("cluster {name}"), [("cluster", name.to_owned())]);
@@ -96,20 +134,21 @@ impl Element {
     }
 }
 
-/// Each of the one with each of the other.
-pub fn product(one: &[Element], other: &[Element]) -> Vec<Element> {
-    let both = |a: &Element, b: &Element| Element {
-        values: a.values.iter().chain(&b.values).map(|(name, value)| (name.clone(), value.clone())).collect(),
-        of: format!("{}, {}", a.of, b.of),
-    };
-    one.iter().flat_map(|a| other.iter().map(move |b| both(a, b))).collect()
+/// Whether an entry of a list may have a value of this name: `tier`, `values.tier`.
+pub fn is_name(name: &str) -> bool {
+    is_placeholder(name) && !OF_OPTIONS.contains(&name)
 }
 
-/// Whether an entry of a list may have a value of this name.
-pub fn is_name(name: &str) -> bool {
-    let is_word = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    is_word && !OF_OPTIONS.contains(&name)
+/// Whether a placeholder of this name is known as one.
+pub fn is_placeholder(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(is_part)
+}
+
+/// The same template with this word for each placeholder: what is wrong with its form is wrong whatever is filled in.
+pub fn with_word(template: &Value, word: &str) -> Value {
+    let mut filling = Filling { by: By::Word(word), at: Vec::new(), unknown: Vec::new() };
+    filling.value(template)
 }
 
 /// A branch as a DNS label: what cannot be in one is a hyphen, and a hash keeps `a/b` and `a-b` apart.
@@ -130,13 +169,30 @@ pub fn slug(branch: &str) -> String {
 /// # Errors
 /// Each placeholder that is neither of the element nor of an option.
 pub fn fill(template: &Value, element: &Element) -> Result<Value, Vec<Unknown>> {
-    let mut filling = Filling { element, at: Vec::new(), unknown: Vec::new() };
+    let mut filling = Filling { by: By::Element(element), at: Vec::new(), unknown: Vec::new() };
     let filled = filling.value(template);
     if filling.unknown.is_empty() { Ok(filled) } else { Err(filling.unknown) }
 }
 
+/// What is filled in.
+enum By<'a> {
+    Element(&'a Element),
+    /// This, whatever is asked for.
+    Word(&'a str),
+}
+
+impl By<'_> {
+    fn value(&self, wanted: &Wanted<'_>) -> Option<String> {
+        let value = match self {
+            Self::Element(element) => element.values.get(wanted.name)?,
+            Self::Word(word) => return Some((*word).to_owned()),
+        };
+        Some(wanted.functions.iter().fold(value.clone(), |value, function| function.of(&value)))
+    }
+}
+
 struct Filling<'a> {
-    element: &'a Element,
+    by: By<'a>,
     at: Vec<Part>,
     unknown: Vec<Unknown>,
 }
@@ -173,24 +229,24 @@ impl Filling<'_> {
         while let Some(at) = rest.find('{') {
             let (before, from) = rest.split_at(at);
             filled.push_str(before);
-            if let Some(name) = placeholder(&from[1..])
-                && from[name.len() + 3..].starts_with('}')
+            if let Some((_, inside)) = placeholder(&from[1..])
+                && from[inside.len() + 3..].starts_with('}')
             {
-                filled.push_str(&from[1..name.len() + 3]);
-                rest = &from[name.len() + 4..];
+                filled.push_str(&from[1..inside.len() + 3]);
+                rest = &from[inside.len() + 4..];
                 continue;
             }
-            let Some(name) = placeholder(from) else {
+            let Some((wanted, inside)) = placeholder(from) else {
                 filled.push('{');
                 rest = &from[1..];
                 continue;
             };
-            let (whole, after) = from.split_at(name.len() + 2);
+            let (whole, after) = from.split_at(inside.len() + 2);
             rest = after;
-            if before.ends_with('$') || OF_OPTIONS.contains(&name) {
+            if before.ends_with('$') || OF_OPTIONS.contains(&wanted.name) {
                 filled.push_str(whole);
-            } else if let Some(value) = self.element.values.get(name) {
-                filled.push_str(value);
+            } else if let Some(value) = self.by.value(&wanted) {
+                filled.push_str(&value);
             } else {
                 self.unknown.push(Unknown { at: self.at.clone(), placeholder: whole.to_owned() });
             }
@@ -199,13 +255,21 @@ impl Filling<'_> {
     }
 }
 
-/// The name between braces at the beginning of a text: words with dots, dashes and slashes in between, as labels have them.
-fn placeholder(text: &str) -> Option<&str> {
+/// A value by its name, and what is done with it.
+struct Wanted<'a> {
+    name: &'a str,
+    functions: Vec<Function>,
+}
+
+/// What is between braces at the beginning of a text: words with dots, dashes and slashes in between, as labels have them, and
+/// functions behind. What is anything else is no placeholder.
+fn placeholder(text: &str) -> Option<(Wanted<'_>, &str)> {
     let inside = text.strip_prefix('{')?;
-    let name = &inside[..inside.find('}')?];
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
-    let begins = name.starts_with(|first: char| first.is_ascii_lowercase());
-    (begins && name.bytes().all(is_part)).then_some(name)
+    let inside = &inside[..inside.find('}')?];
+    let mut parts = inside.split('|');
+    let name = parts.next().filter(|name| is_placeholder(name))?;
+    let functions = parts.map(Function::parse).collect::<Option<Vec<Function>>>()?;
+    Some((Wanted { name, functions }, inside))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Coming from Argo CD or Flux: their objects become applications of ours, and what could not be carried over is said.
 //!
 //! ```text
-//! documents ─ argocd (sets ─► Applications) ─┐
-//!           └ flux (sources, releases)       ├─► drafts, as the configuration has them
-//!                                            └─► told: each field that was carried over otherwise, or not at all
+//! documents ─ argocd (sets ─► templates, Applications) ─┐
+//!           └ flux (sources, releases)                  ├─► drafts, as the configuration has them
+//!                                                       └─► told: each field that was carried over otherwise, or not at all
 //! ```
 //! Nothing is left out in silence: what is read of an object is taken out of it, and what is left over is told.
 //!
@@ -13,6 +13,7 @@ mod argocd;
 mod draft;
 mod fields;
 mod flux;
+mod source_draft;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,6 +23,7 @@ use serde_json::Value;
 pub use argocd::SECRET_TYPE;
 pub use draft::{Draft, Environment};
 pub use flux::{builds, is_of_flux};
+pub use source_draft::SourceDraft;
 
 /// Whose objects are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub enum Tool {
 }
 
 /// Where an object was read.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file, below the folder that is imported; `-` is standard input.
     pub file: String,
@@ -75,6 +77,8 @@ pub struct Around {
     /// Whether what is synced automatically there is here, too. Two that sync the same objects undo each other's work, so that
     /// a person has to want it.
     pub automatic: bool,
+    /// Whether a set of Argo CD is what it makes now, and never a template.
+    pub expand: bool,
     /// What a Kustomization builds, by its path: the kinds, as `apps/Deployment`. A path that is not there was not built.
     pub built: BTreeMap<String, BTreeSet<String>>,
 }
@@ -120,6 +124,8 @@ pub struct Told {
 pub struct Imported {
     /// The applications, in the order of their names.
     pub drafts: Vec<Draft>,
+    /// Sources of applications, with a template each.
+    pub sources: Vec<SourceDraft>,
     /// What is to be known about it, by object.
     pub told: Vec<Told>,
 }
@@ -130,6 +136,7 @@ pub fn import(tool: Tool, documents: &[Document], around: &Around) -> Imported {
         Tool::ArgoCd => argocd::import(documents, around),
         Tool::Flux => flux::import(documents, around),
     };
+    source_draft::name_apart(&mut imported.sources);
     draft::name_apart(&mut imported);
     if !around.automatic {
         let environments = imported.drafts.iter_mut().flat_map(|draft| &mut draft.environment);

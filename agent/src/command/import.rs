@@ -9,13 +9,13 @@ mod gather;
 mod live;
 mod overlay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use quarterdeck_core::import::{self, Draft, Imported, Outcome, Told, Tool};
+use quarterdeck_core::import::{self, Draft, Imported, Outcome, SourceDraft, Told, Tool};
 use serde::Serialize;
 
 /// Whose objects are read.
@@ -57,6 +57,9 @@ pub(crate) struct Import {
     /// Sync automatically what is synced automatically there. Two that sync the same objects undo each other's work
     #[arg(long)]
     automatic: bool,
+    /// Of Argo CD: import the applications that an ApplicationSet makes now, and never as a template
+    #[arg(long)]
+    expand: bool,
     /// Write the applications to this file, which must not exist, instead of to standard output
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
@@ -83,23 +86,23 @@ pub(crate) fn run(asked: &Import, out: &mut dyn Write, table: &mut dyn Write) ->
         From::Argocd => Tool::ArgoCd,
         From::Flux => Tool::Flux,
     };
-    let Imported { drafts, mut told } = import::import(tool, &gathered.documents, &gathered.around);
+    let Imported { drafts, sources, mut told } = import::import(tool, &gathered.documents, &gathered.around);
     told.extend(gathered.unread);
     anyhow::ensure!(
-        !drafts.is_empty() || !told.is_empty(),
+        !drafts.is_empty() || !sources.is_empty() || !told.is_empty(),
         "nothing of {} is in {}",
         if tool == Tool::Flux { "Flux" } else { "Argo CD" },
         asked.source()
     );
-    let text = written(&drafts, &told)?;
+    let text = written(&drafts, &told)? + &written_sources(&sources, &told)?;
     match &asked.to {
         None => {
             out.write_all(text.as_bytes())?;
-            print(&drafts, &told, table)?;
+            print(&drafts, &sources, &told, table)?;
         }
         Some(file) => {
             write_new(file, &text)?;
-            print(&drafts, &told, out)?;
+            print(&drafts, &sources, &told, out)?;
             writeln!(
                 out,
                 "wrote {}\nnext: add it to the configuration, then `qd-agent check`; `qd diff` and `qd sync` for each",
@@ -135,6 +138,27 @@ fn written(drafts: &[Draft], told: &[Told]) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// The sources as TOML, each with what it was, and what of it was not carried over.
+fn written_sources(sources: &[SourceDraft], told: &[Told]) -> anyhow::Result<String> {
+    #[derive(Serialize)]
+    struct File<'a> {
+        application_source: [&'a SourceDraft; 1],
+    }
+    let mut text = String::new();
+    for source in sources {
+        text += &format!("# {} of {}\n", source.object, source.place);
+        let not = told.iter().filter(|one| one.place == source.place && one.outcome == Outcome::Not);
+        // What is told of each of its applications is written once.
+        let not: BTreeSet<String> =
+            not.map(|one| format!("# not imported: {}: {}\n", one.field, one.words.replace('\n', " "))).collect();
+        text.extend(not);
+        let toml = toml::to_string(&File { application_source: [source] }).with_context(|| source.object.clone())?;
+        text += &source.with_placeholders(&toml);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
 /// A row for each thing that is told, however many objects it is told of.
 fn alike(told: &[Told]) -> Vec<[String; 5]> {
     let mut rows: BTreeMap<(Outcome, &str, &str), (&Told, usize)> = BTreeMap::new();
@@ -150,14 +174,23 @@ fn alike(told: &[Told]) -> Vec<[String; 5]> {
 }
 
 /// A line for each application, and for each thing that did not become one as it was.
-fn print(drafts: &[Draft], told: &[Told], out: &mut dyn Write) -> io::Result<()> {
+fn print(drafts: &[Draft], sources: &[SourceDraft], told: &[Told], out: &mut dyn Write) -> io::Result<()> {
     let head = ["OUTCOME", "WHERE", "OBJECT", "FIELD", "WHY"].map(str::to_owned);
     let carried = drafts.iter().map(|draft| {
         let environments = draft.environment.iter().map(|environment| format!("{}/{}", draft.name, environment.name));
         let whose = environments.collect::<Vec<_>>().join(", ");
         [Outcome::Carried.to_string(), draft.place.to_string(), draft.object.clone(), String::new(), whose]
     });
-    let rows: Vec<[String; 5]> = std::iter::once(head).chain(carried).chain(alike(told)).collect();
+    let templates = sources.iter().map(|source| {
+        let made = match &source.made[..] {
+            [] => "a template".to_owned(),
+            [one] => format!("a template, which makes {one} now"),
+            all => format!("a template, which makes {} applications now", all.len()),
+        };
+        let what = format!("[[application_source]] {}: {made}", source.name);
+        [Outcome::Carried.to_string(), source.place.to_string(), source.object.clone(), String::new(), what]
+    });
+    let rows: Vec<[String; 5]> = std::iter::once(head).chain(carried).chain(templates).chain(alike(told)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let [outcome, place, object, field] = [0, 1, 2, 3].map(width);
     for [a, b, c, d, why] in &rows {

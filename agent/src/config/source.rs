@@ -7,16 +7,19 @@ pub mod file;
 pub mod generate;
 pub mod spelled;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use quarterdeck_core::directories::Pattern;
 use quarterdeck_core::trigger::TagGlob;
+use quarterdeck_core::yaml::Part;
 use quarterdeck_git::url::RepositoryUrl;
 use quarterdeck_shared::application::SourceName;
 use serde::Deserialize;
 
-use self::generate::{Generator, WrittenGenerator};
+use self::generate::{Generator, Given, WrittenGenerator};
+use self::spelled::{FileProblem, Spelled, Syntax};
 use super::Config;
 use super::finding::Finding;
 use super::locate::Step;
@@ -42,6 +45,12 @@ pub struct ApplicationSource {
     pub pattern: Option<String>,
     /// The file that says what such a directory means.
     pub template: Option<String>,
+    /// Instead of that file: what it would say, here.
+    #[serde(default)]
+    pub application: Vec<serde_json::Value>,
+    /// The text that they are written in, and which source of it this is.
+    #[serde(skip)]
+    pub written_in: Option<(Arc<str>, usize)>,
     /// The same for more than directories.
     #[serde(default)]
     pub generate: Vec<WrittenGenerator>,
@@ -78,20 +87,39 @@ const fn default_prune_max() -> usize {
 pub enum Layout<'a> {
     /// Files below a folder.
     Files(&'a str),
-    /// A template, for each of what these give; of two, for each with each.
-    Template(Vec<Generator>, &'a str),
+    /// A template, for each of what these give; of several, for each with each, or merged.
+    Template(Vec<Given>, TemplateAt<'a>),
 }
+
+/// Where a template is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateAt<'a> {
+    /// In this file of the source.
+    File(&'a str),
+    /// In the configuration.
+    Configuration,
+}
+
+/// What a template in the configuration is called where files of a source have their names.
+pub const IN_CONFIGURATION: &str = "configuration";
 
 impl ApplicationSource {
     /// Where its applications are; nothing where the configuration was not checked.
     pub fn layout(&self) -> Option<Layout<'_>> {
-        match (&self.path, &self.pattern, &self.template) {
+        let template = match (&self.template, self.application.is_empty()) {
+            (Some(file), true) => Some(TemplateAt::File(file)),
+            (None, false) => Some(TemplateAt::Configuration),
+            _ => None,
+        };
+        match (&self.path, &self.pattern, template) {
             (Some(path), None, None) => Some(Layout::Files(path)),
             (None, Some(pattern), Some(template)) => {
-                Some(Layout::Template(vec![Generator::Directories(Pattern::parse(pattern).ok()?)], template))
+                let generator = Generator::Directories(Pattern::parse(pattern).ok()?);
+                let given = Given { generator, values: BTreeMap::new(), prefix: None, merge: Vec::new() };
+                Some(Layout::Template(vec![given], template))
             }
             (None, None, Some(template)) => {
-                let generators: Option<Vec<Generator>> = self.generate.iter().map(|one| one.read().ok()).collect();
+                let generators: Option<Vec<Given>> = self.generate.iter().map(|one| one.read().ok()).collect();
                 Some(Layout::Template(generators.filter(|all| !all.is_empty())?, template))
             }
             _ => None,
@@ -101,9 +129,16 @@ impl ApplicationSource {
     /// What a template is made for; nothing where there is none.
     pub fn generators(&self) -> Vec<Generator> {
         match self.layout() {
-            Some(Layout::Template(generators, _)) => generators,
+            Some(Layout::Template(given, _)) => given.into_iter().map(|one| one.generator).collect(),
             Some(Layout::Files(_)) | None => Vec::new(),
         }
+    }
+
+    /// The template that is in the configuration, as a file of a source has one, and its text.
+    pub fn inline(&self) -> Option<(serde_json::Value, Spelled<'_>)> {
+        let (text, index) = self.written_in.as_ref()?;
+        let below = vec![Part::Key("application_source".to_owned()), Part::Index(*index)];
+        Some((serde_json::json!({ "application": self.application }), Spelled { text, syntax: Syntax::Toml, below }))
     }
 
     /// Its own repository, and those whose branches and merge requests it lists.
@@ -115,9 +150,23 @@ impl ApplicationSource {
 
     /// Where it is read from, in a line: applications that are not in another place have not left it.
     pub fn place(&self) -> String {
-        let Self { branch, path, yaml, pattern, template, generate, .. } = self;
-        format!("{branch:?} {path:?} {yaml} {pattern:?} {template:?} {generate:?}")
+        let Self { branch, path, yaml, pattern, template, application, generate, .. } = self;
+        let inline = application.iter().map(ToString::to_string).collect::<String>();
+        format!("{branch:?} {path:?} {yaml} {pattern:?} {template:?} {generate:?} {inline}").trim_end().to_owned()
     }
+}
+
+/// Lets each source with a template in the configuration know the text, and says what is wrong with the form of such a template.
+pub(super) fn read_inline(config: &mut Config, text: &str) -> Vec<FileProblem> {
+    let shared: Arc<str> = text.into();
+    let mut problems = Vec::new();
+    for (index, source) in
+        config.application_source.iter_mut().enumerate().filter(|(_, one)| !one.application.is_empty())
+    {
+        source.written_in = Some((shared.clone(), index));
+        problems.extend(source.inline().and_then(|(template, spelled)| file::wrong_form(&template, &spelled)));
+    }
+    problems
 }
 
 /// What is wrong with the sources of a configuration.
@@ -152,7 +201,16 @@ pub(super) fn check(config: &Config, base: &Path, findings: &mut Vec<Finding>) {
 }
 
 fn check_layout(source: &ApplicationSource, say: &mut impl FnMut(&'static str, String)) {
-    let ApplicationSource { path, pattern, template, generate, .. } = source;
+    let ApplicationSource { path, pattern, template, application, generate, .. } = source;
+    if !application.is_empty() {
+        if let Some(option) = [("path", path), ("template", template)].iter().find(|(_, value)| value.is_some()) {
+            let option = option.0;
+            return say(option, format!("the template is in [[application_source.application]]: leave out {option}"));
+        }
+        if pattern.is_none() && generate.is_empty() {
+            say("application", "what is it made for? Add [[application_source.generate]]".to_owned());
+        }
+    }
     if !generate.is_empty() && (path.is_some() || pattern.is_some()) {
         let option = if path.is_some() { "path" } else { "pattern" };
         return say(
@@ -161,6 +219,12 @@ fn check_layout(source: &ApplicationSource, say: &mut impl FnMut(&'static str, S
         );
     }
     match (path, pattern, template) {
+        (None, None, None) if !application.is_empty() => {}
+        (None, Some(pattern), None) if !application.is_empty() => {
+            if let Err(error) = Pattern::parse(pattern) {
+                say("pattern", error.to_string());
+            }
+        }
         (None, None, Some(template)) if !generate.is_empty() => check_template(template, say),
         (None, None, None) => {
             say("name", "where are the applications? Set path, or pattern and template".to_owned());
@@ -267,6 +331,31 @@ mod tests {
                 "8:12: `[` opens a `[` that is not closed",
             ),
             ("template = 'a.toml'\n[[application_source.generate]]\nbranch = '*'", "8:1: unknown field `branch`"),
+            (
+                "template = 'a.toml'\n[[application_source.generate]]\ndirectories = 3",
+                "8:15: a pattern with {app}, as \"apps/{app}\", or a list of patterns",
+            ),
+            (
+                "[[application_source.application]]\nname = '{a}'\n[[application_source.generate]]\nlist = [{ a = 'b' }]",
+                "",
+            ),
+            (
+                "[[application_source.application]]\nname = 'a'",
+                "6:1: what is it made for? Add [[application_source.generate]]",
+            ),
+            (
+                "template = 'a.toml'\n[[application_source.application]]\nname = 'a'",
+                "6:12: the template is in [[application_source.application]]: leave out template",
+            ),
+            (
+                "[[application_source.application]]\nnmae = '{a}'\n[[application_source.generate]]\nclusters = {}",
+                "7:1: unknown field `nmae`",
+            ),
+            (
+                "[[application_source.generate]]\nclusters = {}\n[[application_source.application]]\nname = '{a}'\n\
+                 [[application_source.application.environment]]\nname = 'qa'\nnamespace = 3",
+                "12:13: invalid type: integer `3`, expected a string",
+            ),
         ] {
             let told = told(text);
             assert!(told.starts_with(wrong) && told.is_empty() == wrong.is_empty(), "{text}: {told}");

@@ -50,7 +50,10 @@ pub fn check(config: Config, base: &Path, name: &SourceName, folder: &Path) -> R
     let template = source.template.clone();
     let listed = samples(&source);
     let mut files = Files::default();
-    gather(folder, "", &mut files, &|path| Syntax::of(path).is_some() || template.as_deref() == Some(path))?;
+    let generators = source.generators();
+    let gives = |path: &str| generators.iter().any(|one| matches!(one, Generator::Files(globs) if globs.matches(path)));
+    let is_read = |path: &str| Syntax::of(path).is_some() || template.as_deref() == Some(path) || gives(path);
+    gather(folder, "", &mut files, &is_read)?;
     let rules = Rules { source, config: Arc::new(config), base: base.to_owned() };
     let failed = |error: quarterdeck_core::tree::TreeFailure| FolderError::Wrong(vec![error.to_string()]);
     let reading = reading::read(&files, &rules, &listed, &mut Cache::default()).map_err(failed)?;
@@ -85,7 +88,11 @@ fn samples(source: &ApplicationSource) -> Listed {
             commit: commit.clone(),
             target: "main".to_owned(),
         })),
-        Generator::List(_) | Generator::Directories(_) | Generator::Clusters(_) => None,
+        Generator::List(_)
+        | Generator::Directories(_)
+        | Generator::Folders(_)
+        | Generator::Files(_)
+        | Generator::Clusters(_) => None,
     };
     let all = source.generators();
     all.iter().enumerate().filter_map(|(index, generator)| Some((index, vec![sample(generator)?]))).collect()

@@ -102,7 +102,11 @@ impl Lists {
                 tokio::spawn(asking.run(sender, stop.clone()));
                 Some(Ok(Self::MergeRequests { into, found, _watch: stop.drop_guard() }))
             }
-            Generator::List(_) | Generator::Directories(_) | Generator::Clusters(_) => None,
+            Generator::List(_)
+            | Generator::Directories(_)
+            | Generator::Folders(_)
+            | Generator::Files(_)
+            | Generator::Clusters(_) => None,
         }
     }
 

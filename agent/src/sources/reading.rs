@@ -7,19 +7,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quarterdeck_core::directories::Pattern;
-use quarterdeck_core::generate::{self, Element, Unknown};
+use quarterdeck_core::generate::combine::{Apart, merged, product};
+use quarterdeck_core::generate::globs::Globs;
+use quarterdeck_core::generate::{self, Element, Unknown, files};
 use quarterdeck_core::tree::{EntryMode, Node, Tree, TreeEntry, TreeFailure};
 use quarterdeck_shared::application::{ApplicationName, ApplicationSpec};
 use serde_json::Value;
 
 use crate::config::Config;
 use crate::config::source::file::{self, FileRead, Held};
-use crate::config::source::generate::Generator;
+use crate::config::source::generate::{Generator, Given};
 use crate::config::source::spelled::{FileProblem, Spelled, Syntax};
-use crate::config::source::{ApplicationSource, Layout};
+use crate::config::source::{ApplicationSource, IN_CONFIGURATION, Layout, TemplateAt};
 
 /// Problems that are shown: a person fixes some at a time.
 pub(super) const PROBLEMS_SHOWN: usize = 20;
+
+/// Names that are listed where one is not among them: of a file's hundred a person sees how they look.
+const NAMES_SHOWN: usize = 20;
 
 /// Applications, what a template is made for, and files of a source: some thousand services in three environments.
 pub(super) const COUNT_MAX: usize = 10_000;
@@ -67,7 +72,17 @@ pub(super) struct Reading {
 
 /// What files said by their ids, and what was filled into them. Only what the last commit had is in it.
 #[derive(Default)]
-pub(super) struct Cache(HashMap<String, Arc<Unit>>);
+pub(super) struct Cache {
+    units: HashMap<String, Arc<Unit>>,
+    /// What files give a template, by their ids and paths.
+    given: HashMap<String, Arc<GivenByFile>>,
+}
+
+/// What a file gives a template, or what is wrong with it.
+struct GivenByFile {
+    elements: Result<Vec<Element>, FileProblem>,
+    bytes: u64,
+}
 
 /// A file, or a template for one element.
 struct Unit {
@@ -106,9 +121,8 @@ struct Found<'a> {
 }
 
 /// A template as it was read.
-struct Template {
-    text: String,
-    syntax: Syntax,
+struct Template<'t> {
+    spelled: Spelled<'t>,
     value: Result<Value, FileProblem>,
 }
 
@@ -133,7 +147,7 @@ impl Found<'_> {
                 continue;
             }
             let held = self.rules.held();
-            let unit = self.unit(&entry, &entry.path, |text| file::read(Spelled { text, syntax }, held))?;
+            let unit = self.unit(&entry, &entry.path, |text| file::read(&Spelled::whole(text, syntax), held))?;
             reading.problems.extend(unit.said.problems.iter().map(|problem| format!("{}:{problem}", entry.path)));
             let file: Arc<str> = entry.path.into();
             for spec in &unit.said.applications {
@@ -152,54 +166,101 @@ impl Found<'_> {
     }
 
     /// A template for each element; what is said of one application are environments of it.
-    fn generated(&mut self, generators: &[Generator], template: &str) -> Result<Reading, TreeFailure> {
+    fn generated(&mut self, given: &[Given], template: TemplateAt<'_>) -> Result<Reading, TreeFailure> {
         let mut reading = Reading::default();
-        let mut elements: Option<Vec<Element>> = None;
-        for (index, generator) in generators.iter().enumerate() {
-            let some = match generator {
-                Generator::Directories(pattern) => match self.directories(pattern, &mut reading)? {
-                    Ok(found) => found,
-                    Err(why) => return Ok(missing(why)),
-                },
-                other => self.elements(index, other),
-            };
-            let count = elements.as_ref().map_or(1, Vec::len).saturating_mul(some.len());
-            if count > COUNT_MAX {
-                return Ok(wrong(format!(" the template is made for {count}; the limit is {COUNT_MAX}")));
-            }
-            elements = Some(match elements {
-                Some(before) => generate::product(&before, &some),
-                None => some,
-            });
-        }
-        let entry = match self.tree.lookup(template)? {
-            Some(Node::File(entry)) if is_file(&entry) => entry,
-            _ => return Ok(missing(format!(" there is no file {template}"))),
+        let elements = match self.all_elements(given, &mut reading)? {
+            Ok(elements) => elements,
+            Err(wrong) => return Ok(wrong),
         };
-        let file: Arc<str> = template.into();
-        let (mut merged, mut read, held) = (BTreeMap::new(), None, self.rules.held());
-        for element in elements.unwrap_or_default() {
+        let entry = match template {
+            TemplateAt::Configuration => None,
+            TemplateAt::File(file) => match self.tree.lookup(file)? {
+                Some(Node::File(entry)) if is_file(&entry) => Some(entry),
+                _ => return Ok(missing(format!(" there is no file {file}"))),
+            },
+        };
+        let (file, mut merged): (Arc<str>, _) = match template {
+            TemplateAt::File(file) => (file.into(), BTreeMap::new()),
+            TemplateAt::Configuration => (IN_CONFIGURATION.into(), BTreeMap::new()),
+        };
+        // What is not in a file of the source begins with a blank, as what is about all of it.
+        let shown = if entry.is_some() { file.to_string() } else { format!(" {file}") };
+        for element in elements {
+            let unit = match &entry {
+                Some(entry) => self.filled(entry, &file, &element)?,
+                None => self.filled_inline(&element),
+            };
             let of = &element.of;
-            let values = element.values.iter().map(|(name, value)| format!(" {name}={value:?}")).collect::<String>();
-            let syntax = Syntax::of(template).unwrap_or(Syntax::Toml);
-            let unit = self.unit(&entry, &values, |text| {
-                let template = read.get_or_insert_with(|| Template {
-                    value: Spelled { text, syntax }.value(),
-                    text: text.to_owned(),
-                    syntax,
-                });
-                template.of(&element, held)
-            })?;
-            reading.problems.extend(unit.said.problems.iter().map(|problem| format!("{file}:{problem} (for {of})")));
+            reading.problems.extend(unit.said.problems.iter().map(|problem| format!("{shown}:{problem} (for {of})")));
             for spec in &unit.said.applications {
                 if let Err(why) = merge(&mut merged, spec) {
-                    reading.problems.push(format!("{file}: {why} (for {of})"));
+                    reading.problems.push(format!("{shown}: {why} (for {of})"));
                 }
             }
         }
         let place = |spec: ApplicationSpec| Placed { spec, file: file.clone() };
         reading.applications = merged.into_values().map(place).collect();
         Ok(reading)
+    }
+
+    /// What a template is made for, or why that is not known. What is wrong with single folders and files is added to `reading`.
+    fn all_elements(
+        &mut self,
+        given: &[Given],
+        reading: &mut Reading,
+    ) -> Result<Result<Vec<Element>, Reading>, TreeFailure> {
+        let mut all: Option<Vec<Element>> = None;
+        for (index, given) in given.iter().enumerate() {
+            let some = match &given.generator {
+                Generator::Directories(pattern) => self.directories(pattern, reading)?,
+                Generator::Folders(globs) => self.folders(globs)?,
+                Generator::Files(globs) => self.written_in_files(globs, reading)?,
+                other => Ok(self.elements(index, other)),
+            };
+            let some = match some {
+                Ok(some) => given.of(some),
+                Err(why) => return Ok(Err(missing(why))),
+            };
+            let together = match all {
+                Some(before) if given.merge.is_empty() => product(&before, &some, COUNT_MAX),
+                Some(before) => merged(before, &some, &given.merge),
+                None if some.len() > COUNT_MAX => Err(Apart::TooMany { count: some.len(), max: COUNT_MAX }),
+                None => Ok(some),
+            };
+            match together {
+                Ok(together) => all = Some(together),
+                Err(why) => return Ok(Err(wrong(format!(" {why}")))),
+            }
+        }
+        Ok(Ok(all.unwrap_or_default()))
+    }
+
+    /// What a template of a file says of an element.
+    fn filled(&mut self, entry: &TreeEntry, file: &str, element: &Element) -> Result<Arc<Unit>, TreeFailure> {
+        let held = self.rules.held();
+        let syntax = Syntax::of(file).unwrap_or(Syntax::Toml);
+        self.unit(entry, &values(element), |text| {
+            let spelled = Spelled::whole(text, syntax);
+            Template { value: spelled.value(), spelled }.of(element, held)
+        })
+    }
+
+    /// The same of a template in the configuration.
+    fn filled_inline(&mut self, element: &Element) -> Arc<Unit> {
+        let key = values(element);
+        let known = self.before.units.get(&key).cloned();
+        let unit = known.unwrap_or_else(|| {
+            self.fresh += 1;
+            let Rules { source, .. } = self.rules;
+            let said = source.inline().map(|(value, spelled)| {
+                let template = Template { value: Ok(value), spelled };
+                template.of(element, self.rules.held())
+            });
+            // Its text is the configuration's: what it says is what is kept.
+            Arc::new(Unit { said: said.unwrap_or_default(), bytes: 0 })
+        });
+        self.now.units.insert(key, unit.clone());
+        unit
     }
 
     /// The directories that match; why there can be none.
@@ -218,6 +279,72 @@ impl Found<'_> {
         Ok(Ok(found.iter().map(Element::of_directory).collect()))
     }
 
+    /// The folders that match, whatever they are called; why there can be none.
+    fn folders(&self, globs: &Globs) -> Result<Result<Vec<Element>, String>, TreeFailure> {
+        let root = globs.root();
+        if self.tree.lookup(&root)? != Some(Node::Folder) {
+            return Ok(Err(format!(" there is no folder {root}")));
+        }
+        let listing = self.tree.entries(&root)?;
+        let folders = globs.folders(listing.entries.iter().map(|entry| entry.path.as_str()));
+        Ok(Ok(folders.iter().map(|folder| Element::of_folder(folder)).collect()))
+    }
+
+    /// What is written in the files that match; why there can be nothing.
+    fn written_in_files(
+        &mut self,
+        globs: &Globs,
+        reading: &mut Reading,
+    ) -> Result<Result<Vec<Element>, String>, TreeFailure> {
+        let root = globs.root();
+        if self.tree.lookup(&root)? != Some(Node::Folder) {
+            return Ok(Err(format!(" there is no folder {root}")));
+        }
+        let listing = self.tree.entries(&root)?;
+        let files: Vec<TreeEntry> = listing.entries.into_iter().filter(|entry| globs.matches(&entry.path)).collect();
+        if files.len() > COUNT_MAX {
+            return Ok(Err(too_much(&root)));
+        }
+        let mut all = Vec::new();
+        for entry in files {
+            if !is_file(&entry) {
+                reading.problems.push(format!("{}: a link or a submodule: write the file itself", entry.path));
+                continue;
+            }
+            match &self.given_by(&entry)?.elements {
+                Ok(elements) => all.extend(elements.iter().cloned()),
+                Err(problem) => reading.problems.push(format!("{}:{problem}", entry.path)),
+            }
+            if self.bytes > BYTES_MAX {
+                return Ok(Err(too_much(&root)));
+            }
+        }
+        Ok(Ok(all))
+    }
+
+    /// What a file gives.
+    fn given_by(&mut self, entry: &TreeEntry) -> Result<Arc<GivenByFile>, TreeFailure> {
+        let key = format!("{} {}", entry.id, entry.path);
+        let given = match self.before.given.get(&key).cloned() {
+            Some(given) => given,
+            None => {
+                self.fresh += 1;
+                let bytes = self.tree.size(entry)?;
+                let elements = match bytes {
+                    bytes if bytes > FILE_BYTES_MAX => Err(at_the_beginning(too_long(bytes))),
+                    _ => match std::str::from_utf8(&self.tree.blob(entry)?) {
+                        Ok(text) => given_by_text(&entry.path, text),
+                        Err(_) => Err(at_the_beginning("the file is not UTF-8".to_owned())),
+                    },
+                };
+                Arc::new(GivenByFile { elements, bytes })
+            }
+        };
+        self.bytes += given.bytes;
+        self.now.given.insert(key, given.clone());
+        Ok(given)
+    }
+
     /// What a generator gives that needs no file.
     fn elements(&self, index: usize, generator: &Generator) -> Vec<Element> {
         let Rules { source, config, .. } = self.rules;
@@ -233,9 +360,11 @@ impl Found<'_> {
                 let selected = allowed.filter(|cluster| has_all(&cluster.labels));
                 selected.map(|cluster| Element::of_cluster(&cluster.name, &cluster.labels)).collect()
             }
-            Generator::Branches { .. } | Generator::MergeRequests { .. } | Generator::Directories(_) => {
-                self.listed.get(&index).cloned().unwrap_or_default()
-            }
+            Generator::Branches { .. }
+            | Generator::MergeRequests { .. }
+            | Generator::Directories(_)
+            | Generator::Folders(_)
+            | Generator::Files(_) => self.listed.get(&index).cloned().unwrap_or_default(),
         }
     }
 
@@ -247,14 +376,12 @@ impl Found<'_> {
         read: impl FnOnce(&str) -> FileRead,
     ) -> Result<Arc<Unit>, TreeFailure> {
         let key = format!("{} {used_at}", entry.id);
-        let unit = match self.before.0.get(&key).cloned() {
+        let unit = match self.before.units.get(&key).cloned() {
             Some(unit) => unit,
             None => {
                 self.fresh += 1;
                 Arc::new(match self.tree.size(entry)? {
-                    bytes if bytes > FILE_BYTES_MAX => {
-                        alone(format!("the file has {bytes} bytes; the limit is {FILE_BYTES_MAX}"))
-                    }
+                    bytes if bytes > FILE_BYTES_MAX => alone(too_long(bytes)),
                     bytes => match std::str::from_utf8(&self.tree.blob(entry)?) {
                         Ok(text) => Unit { said: read(text), bytes },
                         Err(_) => alone("the file is not UTF-8".to_owned()),
@@ -263,31 +390,44 @@ impl Found<'_> {
             }
         };
         self.bytes += unit.bytes;
-        self.now.0.insert(key, unit.clone());
+        self.now.units.insert(key, unit.clone());
         Ok(unit)
     }
 }
 
-impl Template {
+impl Template<'_> {
     /// What it says of an element.
     fn of(&self, element: &Element, held: Held<'_>) -> FileRead {
-        let spelled = Spelled { text: &self.text, syntax: self.syntax };
         let value = match &self.value {
             Ok(value) => value,
             Err(problem) => return file::wrong(problem.clone()),
         };
         match generate::fill(value, element) {
-            Ok(filled) => file::read_value(&filled, spelled, held),
+            Ok(filled) => file::read_value(&filled, &self.spelled, held),
             Err(unknown) => {
-                let known: Vec<String> = element.values.keys().map(|name| format!("{{{name}}}")).collect();
+                let known: Vec<String> =
+                    element.values.keys().take(NAMES_SHOWN).map(|name| format!("{{{name}}}")).collect();
+                let more = if element.values.len() > NAMES_SHOWN { ", …" } else { "" };
                 let problem = |Unknown { at, placeholder }: Unknown| {
-                    let message = format!("nothing gives {placeholder}: there are {}", known.join(", "));
-                    spelled.problem(&at, message)
+                    let message = format!("nothing gives {placeholder}: there are {}{more}", known.join(", "));
+                    self.spelled.problem(&at, message)
                 };
                 FileRead { problems: unknown.into_iter().map(problem).collect(), ..FileRead::default() }
             }
         }
     }
+}
+
+/// What an element gives, in a line: the same line is the same application.
+fn values(element: &Element) -> String {
+    element.values.iter().map(|(name, value)| format!(" {name}={value:?}")).collect()
+}
+
+/// What the text of a file gives: JSON is YAML, too.
+fn given_by_text(path: &str, text: &str) -> Result<Vec<Element>, FileProblem> {
+    let syntax = Syntax::of(path).unwrap_or(Syntax::Yaml);
+    let content = Spelled::whole(text, syntax).value_with_nothing()?;
+    files::elements(path, &content).map_err(|fault| at_the_beginning(fault.to_string()))
 }
 
 fn is_file(entry: &TreeEntry) -> bool {
@@ -317,8 +457,16 @@ fn merge(merged: &mut BTreeMap<ApplicationName, ApplicationSpec>, spec: &Applica
     Ok(())
 }
 
+fn at_the_beginning(message: String) -> FileProblem {
+    FileProblem { line: 1, column: 1, message }
+}
+
+fn too_long(bytes: u64) -> String {
+    format!("the file has {bytes} bytes; the limit is {FILE_BYTES_MAX}")
+}
+
 fn alone(message: String) -> Unit {
-    let problems = vec![FileProblem { line: 1, column: 1, message }];
+    let problems = vec![at_the_beginning(message)];
     Unit { said: FileRead { problems, ..FileRead::default() }, bytes: 0 }
 }
 
@@ -338,6 +486,7 @@ fn too_much(path: &str) -> String {
 mod tests {
     use super::*;
     use quarterdeck_core::tree::memory::Files;
+    use quarterdeck_shared::application::EnvironmentSpec;
     use sha2::{Digest as _, Sha256};
 
     const LIMITS: &str = "clusters = ['staging']\nnamespaces = ['*']\n";
@@ -429,7 +578,7 @@ mod tests {
             let code = format!("[application.code]\nrepository = '{code}'\n[[application.image]]\nname = 'r/a'\n");
             let text = application("shop", "qa").replace("[[application.env", &format!("{code}[[application.env"));
             let rules = rules("path = ''\nimages = ['*']\nrepositories = ['https://forge']");
-            file::read(Spelled { text: &text, syntax: Syntax::Toml }, rules.held()).applications.pop().unwrap()
+            file::read(&Spelled::whole(&text, Syntax::Toml), rules.held()).applications.pop().unwrap()
         };
         let mut merged = BTreeMap::new();
         merge(&mut merged, &spec("https://forge/ops/a")).unwrap();
@@ -494,6 +643,83 @@ mod tests {
         let many = vec!["{ app = 'a' }"; COUNT_MAX + 1].join(", ");
         let (_, problems) = of(&format!("template = 'app.toml'\n[[generate]]\nlist = [{many}]\n"), &template);
         assert_eq!(problems, [" the template is made for 10001; the limit is 10000"]);
+    }
+
+    #[test]
+    fn folders_and_files_give_a_template_in_the_configuration_what_they_are() {
+        let of = |generators: &str, files: &[(&str, &str)]| {
+            let text = format!(
+                "[[application_source]]\nname = 'teams'\nrepository = 'https://forge/ops/fleet'\n{LIMITS}{generators}\
+                 [[application_source.application]]\nname = '{{path.1|dns}}'\n[[application_source.application.environment]]\n\
+                 name = '{{path.basename|dns}}'\nrepository = 'https://forge/ops/fleet'\ncluster = 'staging'\nnamespace = '{{tier}}'\n"
+            );
+            let config = Config::parse(std::path::Path::new("/etc/qd/config.toml"), &text).unwrap();
+            let source = config.application_source[0].clone();
+            let rules = Rules { source, config: Arc::default(), base: PathBuf::from("/etc/qd") };
+            let reading = read(&Files::new(files), &rules, &Listed::new(), &mut Cache::default()).unwrap();
+            let line = |Placed { spec, file }: &Placed| {
+                let of = |one: &EnvironmentSpec| format!("{}:{}", one.name, one.namespace);
+                format!("{} {} {file}", spec.name, spec.environments.iter().map(of).collect::<Vec<_>>().join(","))
+            };
+            (reading.applications.iter().map(line).collect::<Vec<_>>(), reading.problems)
+        };
+        let table = "[[application_source.generate]]\n";
+        let files = [
+            ("apps/shop/qa/a.yaml", "a"),
+            ("apps/shop/Pro_d/a.yaml", "a"),
+            ("apps/shop/old/a.yaml", "a"),
+            ("apps/.x/qa/a", "a"),
+        ];
+        let folders = format!("{table}directories = ['apps/*/*', '!apps/*/old']\nvalues = {{ tier = 'web' }}\n");
+        let both = vec!["shop pro-d:web,qa:web configuration".to_owned()];
+        assert_eq!(of(&folders, &files), (both, Vec::new()));
+        let of_one = format!("{folders}{table}list = [{{ path = 'apps/shop/qa', tier = 'db' }}]\nmerge = ['path']\n");
+        assert_eq!(of(&of_one, &files).0, ["shop pro-d:web,qa:db configuration"]);
+        let missing = of(&folders.replace("apps/*/*", "none/*"), &files).1;
+        assert_eq!(missing, [" there is no folder none"]);
+
+        let in_files = format!("{table}files = ['envs/**/*.*']\n");
+        let yaml = ("envs/shop/qa/a.yaml", "tier: web\nnone:\n");
+        let json = ("envs/cart/qa/b.json", "[{ \"tier\": \"db\" }]");
+        let toml = ("envs/cart/eu/c.toml", "tier = 'x'\n");
+        let all = ["cart eu:x,qa:db configuration", "shop qa:web configuration"].map(str::to_owned).to_vec();
+        assert_eq!(of(&in_files, &[yaml, json, toml]), (all, Vec::new()));
+        for (text, wrong) in [
+            ("tier: [", "envs/shop/eu/d.yaml:1:"),
+            ("just a text", "envs/shop/eu/d.yaml:1:1: not a map of values, nor a list of such maps"),
+            (
+                "tear: web",
+                " configuration:12:13: nothing gives {tier}: there are {path}, {path.0}, {path.1}, {path.2}, {path.basename}, {path.file}, {tear} (for envs/shop/eu/d.yaml)",
+            ),
+            ("tier: web\n---\ntier: db", "envs/shop/eu/d.yaml:3:1: a second document"),
+        ] {
+            let (_, problems) = of(&in_files, &[yaml, ("envs/shop/eu/d.yaml", text)]);
+            assert!(problems[0].starts_with(wrong), "{text}: {problems:?}");
+        }
+        let link = of(&in_files, &[yaml, ("envs/shop/eu/d.yaml@", "a")]).1;
+        assert_eq!(link, ["envs/shop/eu/d.yaml: a link or a submodule: write the file itself"]);
+        let clash = format!("{in_files}{table}list = [{{ tier = 'a' }}]\n");
+        assert_eq!(of(&clash, &[yaml]).1, [" two generators give {tier}: set prefix in one of them"]);
+        let not_there = format!("{in_files}{table}list = [{{ a = 'a' }}]\nmerge = ['tier']\n");
+        assert_eq!(of(&not_there, &[yaml]).1, [" number 1 of the list has no {tier} to merge by"]);
+    }
+
+    #[test]
+    fn a_commit_that_changes_one_of_many_files_that_give_something_reads_one() {
+        let layout = "template = 'app.toml'\n[[generate]]\nfiles = ['envs/*.yaml']\n";
+        let (rules, mut cache) = (rules_with(layout), Cache::default());
+        let mut files: Vec<(String, String)> =
+            (0..200).map(|number| (format!("envs/{number}.yaml"), format!("name: app-{number}\n"))).collect();
+        files.push(("app.toml".to_owned(), application("{name}", "qa")));
+        let mut fresh = |files: &[(String, String)]| {
+            let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
+            let reading = read(&Hashed(Files::new(&files)), &rules, &Listed::new(), &mut cache).unwrap();
+            (reading.applications.len(), reading.fresh)
+        };
+        assert_eq!(fresh(&files), (200, 400), "each file, and the template for each");
+        assert_eq!(fresh(&files), (200, 0));
+        files[7].1 = "name: other\n".to_owned();
+        assert_eq!(fresh(&files), (200, 2));
     }
 
     #[test]

@@ -61,6 +61,7 @@ const WHOLE: &[&str] = &[
     "life::imported",
     "life::jsonnet",
     "life::selected",
+    "life::sets",
     "life::several",
     "life::sources",
     "life::jobs",

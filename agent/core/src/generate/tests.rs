@@ -24,6 +24,11 @@ fn a_value_is_put_into_texts_and_stays_text() {
         ("{app", "{app"),
         ("{App}", "{App}"),
         ("a }{app}", "a }shop"),
+        ("{app|upper}-{cluster.region|first:1}", "SHOP-e"),
+        ("{app|replace:s:S|dns}", "shop"),
+        ("{app|sort}", "{app|sort}"),
+        ("{a|b}", "{a|b}"),
+        ("{{app|upper}}", "{app|upper}"),
     ] {
         assert_eq!(fill(&json!(text), &shop), Ok(json!(filled)), "{text}");
     }
@@ -39,16 +44,6 @@ fn what_nothing_gives_is_named_with_its_place() {
     let at = |key: &str| vec![Part::Key("application".to_owned()), Part::Index(1), Part::Key(key.to_owned())];
     let one = |key: &str, placeholder: &str| Unknown { at: at(key), placeholder: placeholder.to_owned() };
     assert_eq!(unknown, [one("name", "{ap}"), one("path", "{env}")]);
-}
-
-#[test]
-fn a_product_has_each_with_each() {
-    let clusters = [element(&[("cluster", "eu")]), element(&[("cluster", "us")])];
-    let apps = [element(&[("app", "shop")]), element(&[("app", "cart")])];
-    let all = product(&apps, &clusters);
-    let told: Vec<String> = all.iter().map(|one| format!("{}@{}", one.values["app"], one.values["cluster"])).collect();
-    assert_eq!(told, ["shop@eu", "shop@us", "cart@eu", "cart@us"]);
-    assert_eq!(product(&apps, &[]), []);
 }
 
 #[test]
@@ -68,9 +63,33 @@ fn a_slug_is_a_label_and_no_two_branches_share_one() {
 
 #[test]
 fn names_of_values_are_words_that_no_option_knows() {
-    for (name, is_one) in
-        [("app", true), ("app_2", true), ("App", false), ("2", false), ("", false), ("a.b", false), ("tag", false)]
-    {
+    for (name, is_one) in [
+        ("appName", true),
+        ("values.app-name", true),
+        ("a b", false),
+        ("a{b", false),
+        ("app", true),
+        ("app_2", true),
+        ("App", false),
+        ("2", false),
+        ("", false),
+        ("a.b", true),
+        ("tag", false),
+    ] {
         assert_eq!(is_name(name), is_one, "{name}");
     }
+}
+
+#[test]
+fn a_word_stands_for_each_placeholder_whatever_it_is() {
+    let template = json!({ "name": "{app}-{any|dns}", "path": "${x}/{tag}/{{app}}", "list": ["{a.b}"] });
+    let wanted = json!({ "name": "x-x", "path": "${x}/{tag}/{app}", "list": ["x"] });
+    assert_eq!(with_word(&template, "x"), wanted);
+}
+
+#[test]
+fn a_folder_gives_its_path_and_the_parts_of_it() {
+    let found = Element::of_folder("apps/shop/qa");
+    let values: Vec<String> = found.values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(values.join(" "), "path=apps/shop/qa path.0=apps path.1=shop path.2=qa path.basename=qa");
 }

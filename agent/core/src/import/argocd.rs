@@ -1,19 +1,23 @@
-//! Argo CD: an Application is an application with one environment; an ApplicationSet is the Applications that it makes.
+//! Argo CD: an Application is an application with one environment; an ApplicationSet is a source with a template, or the
+//! Applications that it makes now.
 
 mod clusters;
 mod directory;
 mod expand;
+mod expression;
 mod parameters;
 mod project;
 mod referenced;
 mod set;
 mod source;
+mod tables;
+mod template;
 
 use serde_json::Value;
 
 pub use self::clusters::SECRET_TYPE;
-pub(super) use self::expand::matches;
 pub(super) use self::set::file_patterns;
+pub(super) use crate::generate::globs::matches;
 
 use super::draft::{Draft, Environment, Sync, label};
 use super::fields::Fields;
@@ -65,8 +69,18 @@ pub(super) fn import(documents: &[Document], around: &Around) -> Imported {
                 fields.otherwise("", "the applications that it made are imported: a new one is not added by itself");
             }
             Some("ApplicationSet") if is_of_argo => {
-                for made in set::applications(document, documents, around, &mut imported) {
-                    application(&made, documents, around, &mut imported);
+                let template =
+                    if around.expand { Err(None) } else { template::read(document, documents, around).map_err(Some) };
+                match template {
+                    Ok(Imported { sources, told, .. }) => {
+                        imported.sources.extend(sources);
+                        imported.told.extend(told);
+                    }
+                    Err(why) => {
+                        for made in set::applications(document, documents, around, why.as_deref(), &mut imported) {
+                            application(&made, documents, around, &mut imported);
+                        }
+                    }
                 }
             }
             // Every Argo CD has this one, which allows everything unless somebody changed it.

@@ -202,8 +202,9 @@ fn remove_nulls_in(value: &mut Value) -> usize {
 
 /// Gives applications of one name others, by the namespaces of their objects, and says so.
 pub(super) fn name_apart(imported: &mut Imported) {
-    let mut taken = BTreeSet::new();
-    let Imported { drafts, told } = imported;
+    let Imported { drafts, sources, told } = imported;
+    // What a template makes keeps its name: another would be another one for each of it.
+    let mut taken: BTreeSet<String> = sources.iter().flat_map(|source| source.made.clone()).collect();
     // A release goes by its name, and the folder that it was in gives way.
     drafts.sort_by_key(|draft| draft.environment.iter().any(|environment| environment.helm.chart.is_none()));
     for draft in drafts {

@@ -25,7 +25,7 @@ fn documents(file: &str, text: &str) -> Vec<Document> {
 
 /// The applications as JSON, and what was told, a line each.
 fn read(tool: Tool, text: &str, around: &Around) -> (Value, Vec<String>) {
-    let Imported { drafts, told } = import(tool, &documents("a.yaml", text), around);
+    let Imported { drafts, told, .. } = import(tool, &documents("a.yaml", text), around);
     let line = |one: Told| format!("{}: {} {}: {}", one.object, one.outcome, one.field, one.words);
     (serde_json::to_value(drafts).unwrap(), told.into_iter().map(line).collect())
 }
@@ -336,7 +336,7 @@ fn a_set_is_the_applications_that_it_makes() {
         "envs/eu/prod/config.json",
         "envs/old/config.json",
     ];
-    let mut around = around(&files);
+    let mut around = Around { expand: true, ..around(&files) };
     for name in ["envs/qa", "envs/eu/prod", "envs/old"] {
         let content = json!({ "env": { "name": name.rsplit('/').next() } });
         around.contents.insert(format!("{name}/config.json"), content);
@@ -394,29 +394,25 @@ fn the_clusters_of_argo_cd_are_those_of_its_secrets() {
         )
     };
     let secrets = secret("eu", "prod") + &secret("us", "prod") + &secret("lab", "qa");
+    let expanded = Around { expand: true, ..around(&[]) };
     for (generators, is_go, name, wanted) in [
-        (
-            "[{ clusters: {} }]",
-            false,
-            "shop-{{name}}",
-            "shop-eu eu-example-org, shop-in-cluster none, shop-lab lab-example-org, shop-us us-example-org",
-        ),
+        ("[{ clusters: {} }]", false, "shop-{{name}}", "shop-eu eu, shop-in-cluster none, shop-lab lab, shop-us us"),
         (
             "[{ clusters: { selector: { matchLabels: { env: qa } } } }]",
             false,
             "{{metadata.labels.env}}-{{metadata.labels.example.org/zone}}",
-            "qa-z1 lab-example-org",
+            "qa-z1 lab",
         ),
         (
             "[{ clusters: { selector: { matchExpressions: [{ key: env, operator: NotIn, values: [prod] }] }, values: { tier: low } } }]",
             true,
             "{{ .metadata.labels.env }}-{{ .values.tier }}-{{ .nameNormalized }}",
-            "qa-low-lab lab-example-org",
+            "qa-low-lab lab",
         ),
         ("[{ clusters: { selector: { matchExpressions: [{ key: env, operator: Near }] } } }]", false, "{{name}}", ""),
     ] {
         let server = if is_go { "{{ .server }}" } else { "{{server}}" };
-        let (drafts, told) = read(Tool::ArgoCd, &(set(generators, is_go, name, server) + &secrets), &around(&[]));
+        let (drafts, told) = read(Tool::ArgoCd, &(set(generators, is_go, name, server) + &secrets), &expanded);
         let text = |draft: &Value, path: &str| draft.pointer(path).and_then(Value::as_str).unwrap_or("none").to_owned();
         let made = drafts.as_array().unwrap().iter();
         let made: Vec<String> =
@@ -505,7 +501,7 @@ fn an_application_of_applications_gives_way_to_them() {
         application(&format!("source: {{ repoURL: '{OWN}', path: apps }}")).replace("name: shop", "name: root")
     );
     let documents: Vec<Document> = documents("apps/all.yaml", &text);
-    let Imported { drafts, told } = import(Tool::ArgoCd, &documents, &around(&["apps/all.yaml"]));
+    let Imported { drafts, told, .. } = import(Tool::ArgoCd, &documents, &around(&["apps/all.yaml"]));
     assert_eq!(drafts.iter().map(|draft| draft.name.as_str()).collect::<Vec<_>>(), ["shop"]);
     assert_eq!(told[0].words, "the applications in apps are imported separately");
 }
@@ -885,4 +881,331 @@ fn a_folder_of_kustomizations_is_told_as_flux_makes_one_of_them() {
         let (_, told) = read(Tool::Flux, &text, &around(&files));
         assert_eq!(told, if is_told { vec![line.to_owned()] } else { Vec::new() }, "{files:?}");
     }
+}
+
+/// The sources of sets as they will be written, in JSON, and what was told.
+fn templates(text: &str, around: &Around) -> (Vec<Value>, Vec<String>) {
+    let Imported { sources, told, .. } = import(Tool::ArgoCd, &documents("a.yaml", text), around);
+    let written = |source: &SourceDraft| {
+        let text = serde_json::to_string(source).unwrap();
+        serde_json::from_str(&source.with_placeholders(&text)).unwrap()
+    };
+    let line = |one: Told| format!("{}: {} {}: {}", one.object, one.outcome, one.field, one.words);
+    (sources.iter().map(written).collect(), told.into_iter().map(line).collect())
+}
+
+/// A set whose applications are of these, in this namespace.
+fn template(generators: &str, go: bool, name: &str, path: &str, namespace: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{ name: all, namespace: argocd }}\nspec:\n  goTemplate: {go}\n  \
+         generators: {generators}\n  template:\n    metadata: {{ name: '{name}' }}\n    spec:\n      \
+         destination: {{ server: 'https://kubernetes.default.svc', namespace: '{namespace}' }}\n      \
+         source: {{ repoURL: '{OWN}', path: '{path}' }}\n"
+    )
+}
+
+fn with_contents(files: &[(&str, Value)]) -> Around {
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    let contents = files.iter().filter(|(_, value)| !value.is_null());
+    let contents = contents.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    Around { contents, ..around(&names) }
+}
+
+#[test]
+fn a_set_is_a_template_where_both_make_the_same() {
+    let files = with_contents(&[
+        ("apps/shop/a.yaml", Value::Null),
+        ("apps/web_ui/base/b.yaml", Value::Null),
+        ("apps/old/c.yaml", Value::Null),
+        ("envs/eu/qa/config.json", json!({ "env": { "name": "qa", "hosts": ["a"] }, "tag": "one" })),
+        ("envs/eu/prod/config.json", json!({ "env": { "name": "prod", "hosts": ["b"] }, "tag": "two" })),
+    ]);
+    let folders = format!(
+        "git: {{ repoURL: '{OWN}', revision: main, directories: [{{ path: apps/* }}, {{ path: apps/old, exclude: true }}] }}"
+    );
+    let of_files = format!("git: {{ repoURL: '{OWN}', files: [{{ path: 'envs/**/config.json' }}] }}");
+    let list = "list: { elements: [{ env: qa, values: { tier: a }, unused: x }, { env: prod, values: { tier: b } }] }";
+    for (generators, go, name, path, namespace, generate, wanted) in [
+        (
+            format!("[{{ {folders} }}]"),
+            false,
+            "{{path.basenameNormalized}}",
+            "{{path}}",
+            "x-{{path[1]}}",
+            json!([{ "directories": ["apps/*", "!apps/old"] }]),
+            "{path.basename|dns} {path} x-{path.1}",
+        ),
+        (
+            format!("[{{ {folders} }}]"),
+            true,
+            "a-{{ .path.basename | replace \"_\" \"-\" }}",
+            "{{ .path.path }}",
+            "{{ index .path.segments 1 }}",
+            json!([{ "directories": ["apps/*", "!apps/old"] }]),
+            "a-{path.basename|replace:_:-} {path} {path.1}",
+        ),
+        (
+            format!("[{{ {of_files} }}]"),
+            false,
+            "{{env.name}}-{{tag}}",
+            "{{path}}/{{path.filename}}",
+            "{{env.hosts.0}}",
+            json!([{ "files": ["envs/**/config.json"], "prefix": "file" }]),
+            "{file.env.name}-{file.tag} {file.path}/{file.path.file} {file.env.hosts.0}",
+        ),
+        (
+            format!("[{{ {list} }}]"),
+            true,
+            "shop-{{ .env | lower }}",
+            "a",
+            "{{ .values.tier }}",
+            json!([{ "list": [{ "env": "qa", "values.tier": "a" }, { "env": "prod", "values.tier": "b" }] }]),
+            "shop-{env|lower} a {values.tier}",
+        ),
+        (
+            format!("[{{ matrix: {{ generators: [{{ {list} }}, {{ {folders} }}] }} }}]"),
+            false,
+            "{{path[1]}}-{{env}}",
+            "{{path}}",
+            "n",
+            json!([{ "list": [{ "env": "qa" }, { "env": "prod" }] }, { "directories": ["apps/*", "!apps/old"] }]),
+            "none: a template would not make web-ui-prod",
+        ),
+        (
+            format!("[{{ matrix: {{ generators: [{{ {folders} }}, {{ {list} }}] }} }}]"),
+            false,
+            "{{path.basenameNormalized}}-{{env}}",
+            "{{path}}",
+            "n",
+            json!([{ "directories": ["apps/*", "!apps/old"] }, { "list": [{ "env": "qa" }, { "env": "prod" }] }]),
+            "{path.basename|dns}-{env} {path} n",
+        ),
+        (
+            format!(
+                "[{{ merge: {{ mergeKeys: [env], generators: [{{ {list} }}, {{ list: {{ elements: [{{ env: qa, values.tier: c }}] }} }}] }} }}]"
+            ),
+            false,
+            "{{env}}",
+            "{{values.tier}}",
+            "n",
+            json!([
+                { "list": [{ "env": "qa", "values.tier": "a" }, { "env": "prod", "values.tier": "b" }] },
+                { "list": [{ "env": "qa", "values.tier": "c" }], "merge": ["env"] },
+            ]),
+            "{env} {values.tier} n",
+        ),
+        (
+            format!(
+                "[{{ git: {{ repoURL: '{OWN}', directories: [{{ path: apps/shop }}], values: {{ of: 'x-{{{{path.basename}}}}' }} }} }}]"
+            ),
+            false,
+            "{{values.of}}",
+            "{{path}}",
+            "n",
+            json!([{ "directories": ["apps/shop"] }]),
+            "x-{path.basename} {path} n",
+        ),
+        (
+            format!("[{{ {list} }}]"),
+            true,
+            "{{ if .env }}a{{ end }}",
+            "a",
+            "n",
+            Value::Null,
+            "none: {{if .env}} has no equal in a template",
+        ),
+        (
+            format!("[{{ {list}, selector: {{ matchLabels: {{ env: qa }} }} }}]"),
+            false,
+            "{{env}}",
+            "a",
+            "n",
+            Value::Null,
+            "none: a selector of a generator",
+        ),
+        (
+            "[{ scmProvider: {} }]".to_owned(),
+            false,
+            "{{repository}}",
+            "a",
+            "n",
+            Value::Null,
+            "none: generator scmProvider has no equal",
+        ),
+        (
+            format!(
+                "[{{ matrix: {{ generators: [{{ {list} }}, {{ git: {{ repoURL: '{OWN}', directories: [{{ path: '{{{{env}}}}/*' }}] }} }}] }} }}]"
+            ),
+            false,
+            "{{env}}",
+            "a",
+            "n",
+            Value::Null,
+            "none: a generator of the matrix has parameters of the other in it",
+        ),
+    ] {
+        let (sources, told) = templates(&template(&generators, go, name, path, namespace), &files);
+        let Some(why) = wanted.strip_prefix("none: ") else {
+            let [source] = &sources[..] else { panic!("{generators}: {told:#?}") };
+            assert_eq!(source["generate"], generate, "{generators}");
+            let application = &source["application"][0];
+            let environment = &application["environment"][0];
+            let texts = [&application["name"], &environment["path"], &environment["namespace"]]
+                .map(|one| one.as_str().unwrap_or_default());
+            assert_eq!(
+                (texts.join(" ").as_str(), &environment["cluster"]),
+                (wanted, &json!("in-cluster")),
+                "{generators}"
+            );
+            assert_eq!((&source["prune"], &source["repository"]), (&json!(true), &json!(OWN)));
+            continue;
+        };
+        assert_eq!(sources.len(), 0, "{generators}: {sources:#?}");
+        assert!(
+            told.iter().any(|line| line.contains(&format!("not imported as a template: {why}"))),
+            "{why}: {told:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_template_goes_by_the_clusters_that_are_there() {
+    let secret = |name: &str, env: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Secret\nmetadata: {{ name: c-{name}, namespace: argocd, labels: {{ argocd.argoproj.io/secret-type: cluster, \
+             env: {env} }} }}\nstringData: {{ name: {name}, server: 'https://{name}.example.org:6443' }}\n"
+        )
+    };
+    let secrets = secret("eu", "prod") + &secret("us", "prod") + &secret("lab", "qa");
+    let of = |generators: &str, name: &str| {
+        let (sources, told) = templates(&(set(generators, false, name, "{{server}}") + &secrets), &around(&[]));
+        (sources.into_iter().next(), told)
+    };
+    let (source, told) = of(
+        "[{ clusters: { selector: { matchLabels: { env: prod } }, values: { tier: a } } }]",
+        "{{values.tier}}-{{name}}",
+    );
+    let source = source.unwrap_or_else(|| panic!("{told:#?}"));
+    assert_eq!(source["generate"], json!([{ "clusters": { "env": "prod" }, "values": { "values.tier": "a" } }]));
+    assert_eq!(source["clusters"], json!(["eu", "us"]));
+    assert_eq!(source["application"][0]["environment"][0]["cluster"], "{cluster}");
+    let add =
+        "ApplicationSet argocd/all: differs spec.generators: add a [[cluster]] for each of eu, us with the labels env";
+    assert!(told.contains(&add.to_owned()), "{told:#?}");
+    let (source, told) = of("[{ clusters: {} }]", "{{metadata.labels.env}}-{{name}}");
+    assert_eq!(source, None, "the cluster of Argo CD has no labels: {told:#?}");
+    let (source, _) = of("[{ clusters: {} }]", "x-{{nameNormalized}}");
+    assert_eq!(source.unwrap()["clusters"], json!(["eu", "in-cluster", "lab", "us"]));
+
+    // An address of a list goes by the name of its cluster.
+    let list = "[{ list: { elements: [{ env: qa, server: 'https://eu.example.org:6443' }, { env: prod, server: 'https://kubernetes.default.svc' }] } }]";
+    let (source, told) = of(list, "a-{{env}}");
+    let source = source.unwrap_or_else(|| panic!("{told:#?}"));
+    let wanted =
+        json!([{ "list": [{ "env": "qa", "destination": "eu" }, { "env": "prod", "destination": "in-cluster" }] }]);
+    assert_eq!((&source["generate"], &source["clusters"]), (&wanted, &json!(["eu", "in-cluster"])));
+}
+
+#[test]
+fn open_merge_requests_are_a_template_that_nothing_here_can_compare() {
+    let of = |more: &str, revision: &str| {
+        let text = template(
+            &format!(
+                "[{{ pullRequest: {{ github: {{ owner: ops, repo: shop{more} }}, filters: [{{ targetBranchMatch: '^main$' }}] }} }}]"
+            ),
+            true,
+            "shop-{{ .number }}",
+            "deploy",
+            "preview-{{ .number }}",
+        );
+        templates(
+            &text.replace("path: 'deploy'", &format!("path: 'deploy', targetRevision: '{revision}'")),
+            &around(&[]),
+        )
+    };
+    let (sources, told) = of("", "{{ .head_sha }}");
+    let [source] = &sources[..] else { panic!("{told:#?}") };
+    assert_eq!(
+        source["generate"],
+        json!([{ "merge_requests": "main", "repository": "https://github.com/ops/shop.git" }])
+    );
+    let environment = &source["application"][0]["environment"][0];
+    assert_eq!((&environment["commit"], &environment["branch"]), (&json!("{merge_request.commit}"), &Value::Null));
+    assert_eq!(source["namespaces"], json!(["preview-*"]));
+    for line in [
+        "what it makes is not known here",
+        "add a [[forge]] with a token that may list merge requests of https://github.com/ops/shop.git",
+        "forks = true",
+    ] {
+        assert!(told.iter().any(|told| told.contains(line)), "{line}: {told:#?}");
+    }
+    let (_, told) = of("", "{{ .title }}");
+    assert!(told.iter().any(|line| line.contains("{{.title}} has no equal in a template")), "{told:#?}");
+    let (_, told) = of(", labels: [preview]", "{{ .branch }}");
+    assert!(told.iter().any(|line| line.contains("merge requests are not selected by labels")), "{told:#?}");
+}
+
+#[test]
+fn what_argo_cd_would_delete_is_pruned_and_nothing_else() {
+    let of = |policy: &str| {
+        let list = "[{ list: { elements: [{ env: qa }] } }]";
+        let text = template(list, false, "{{env}}", "a", "n")
+            + &format!("  syncPolicy: {policy}\n  strategy: {{ type: RollingSync }}\n");
+        let (sources, told) = templates(&text, &around(&[]));
+        let own = told
+            .into_iter()
+            .filter(|line| line.contains("spec.syncPolicy") || line.contains("spec.strategy"))
+            .collect::<Vec<_>>();
+        (sources[0]["prune"] == true, own)
+    };
+    let strategy = "ApplicationSet argocd/all: not imported spec.strategy: applications have no order among each other";
+    for (policy, prunes, lines) in [
+        ("{}", true, 1),
+        ("{ preserveResourcesOnDeletion: true }", false, 1),
+        ("{ applicationsSync: sync }", true, 1),
+        ("{ applicationsSync: create-update }", false, 1),
+        ("{ applicationsSync: create-only }", false, 2),
+        ("{ applicationsSync: create-delete }", true, 2),
+    ] {
+        let (is_pruned, told) = of(policy);
+        assert_eq!((is_pruned, told.len()), (prunes, lines + 1), "{policy}: {told:#?}");
+        assert!(told.contains(&strategy.to_owned()), "{told:#?}");
+        let word = if prunes { "prune = true, as there" } else { "prune is off, as there" };
+        assert!(told.iter().any(|line| line.contains(word)), "{told:#?}");
+    }
+}
+
+#[test]
+fn a_generator_has_a_template_of_its_own_and_what_is_not_the_same_is_not_one() {
+    let list = "{ list: { elements: [{ env: qa }], template: { spec: { source: { path: 'over/{{env}}' } } } } }";
+    let other = "{ list: { elements: [{ env: prod }] } }";
+    let text = template(&format!("[{list}, {other}]"), false, "{{env}}", "below", "n");
+    let (sources, told) = templates(&text, &around(&[]));
+    let paths: Vec<(&Value, &Value)> =
+        sources.iter().map(|one| (&one["name"], &one["application"][0]["environment"][0]["path"])).collect();
+    let wanted = [(json!("all"), json!("over/{env}")), (json!("all-2"), json!("below"))];
+    assert_eq!(paths, wanted.iter().map(|(name, path)| (name, path)).collect::<Vec<_>>(), "{told:#?}");
+
+    // What says nothing of what is deployed may be anything.
+    let label =
+        text.replace("metadata: { name: '{{env}}' }", "metadata: { name: '{{env}}', labels: { of: '{{nobody}}' } }");
+    assert_eq!(templates(&label, &around(&[])).0.len(), 2);
+
+    // A number stays a number only where it is not filled in.
+    let number =
+        text.replace("path: 'below'", "path: 'below', helm: { parameters: [{ name: port, value: '{{port}}' }] }");
+    let (sources, told) = templates(
+        &number.replace("env: qa", "env: qa, port: 80").replace("env: prod", "env: prod, port: 81"),
+        &around(&[]),
+    );
+    assert_eq!(sources.len(), 0);
+    let why = "not imported as a template: helm.values.port of qa is 80, and would be \"80\"";
+    assert!(told.iter().any(|line| line.contains(why)), "{told:#?}");
+    // What is written like a placeholder of ours is not one of theirs.
+    let (sources, told) = templates(&template(&format!("[{other}]"), false, "{{env}}", "a-{x}", "n"), &around(&[]));
+    assert_eq!(sources.len(), 0);
+    assert!(
+        told.iter().any(|line| line.contains("a text of its template is written like a placeholder of ours")),
+        "{told:#?}"
+    );
 }

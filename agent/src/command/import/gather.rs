@@ -46,6 +46,7 @@ pub(super) fn gather(asked: &Import, folder: &Path) -> anyhow::Result<Gathered> 
         environment: asked.environment.clone(),
         cluster: asked.cluster.clone(),
         automatic: asked.automatic,
+        expand: asked.expand,
         ..Around::default()
     };
     let mut gathered = Gathered { documents: Vec::new(), around, unread: Vec::new() };

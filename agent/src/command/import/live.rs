@@ -43,6 +43,7 @@ pub(super) fn gather(asked: &Import, context: &str) -> anyhow::Result<Gathered> 
         // Environments may name a context of the kubeconfig as their cluster.
         cluster: asked.cluster.clone().or_else(|| Some(context.to_owned())),
         automatic: asked.automatic,
+        expand: asked.expand,
         ..Around::default()
     };
     let mut gathered = Gathered { documents: Vec::new(), around, unread: Vec::new() };

@@ -59,6 +59,7 @@ impl Folder {
             environment: "prod".to_owned(),
             cluster: None,
             automatic: false,
+            expand: false,
             repository: Some("https://git.example.org/ops/fleet.git".to_owned()),
             to: None,
         }
@@ -172,4 +173,70 @@ fn objects_of_flux_are_imported_as_their_kustomization_leaves_them() {
     let elsewhere =
         "objects that name another namespace stay there (1): write namespace into a kustomization.yaml at the path";
     assert!(table.contains(elsewhere), "{table}");
+}
+
+/// A set of Argo CD with these generators, whose applications are in the fleet.
+fn set(name: &str, generators: &str, template: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{ name: {name}, namespace: argocd }}\nspec:\n  goTemplate: true\n  \
+         generators: {generators}\n  template:\n    metadata: {{ name: '{template}' }}\n    spec:\n      destination: {{ namespace: '{template}' }}\n      \
+         source: {{ repoURL: 'https://git.example.org/ops/fleet.git', path: '{{{{ .path.path }}}}' }}\n"
+    )
+}
+
+/// The agent reads the same number of applications by a template as the set makes, and more when a folder or a file is added.
+#[test]
+fn a_template_that_is_imported_makes_what_the_set_makes_and_more_later() {
+    let git = "git: { repoURL: 'https://git.example.org/ops/fleet.git'";
+    let list = "list: { elements: [{ env: qa }, { env: prod }] }";
+    let matrix = format!(
+        "[{{ matrix: {{ generators: [{{ {git}, directories: [{{ path: 'apps/*' }}] }} }}, {{ {list} }}] }} }}]"
+    );
+    for (generators, name, now, later) in [
+        (format!("[{{ {git}, directories: [{{ path: 'apps/*' }}] }} }}]"), "{{ .path.basename }}", 2, 3),
+        (
+            format!("[{{ {git}, files: [{{ path: 'apps/*/config.json' }}] }} }}]"),
+            "{{ .name }}-{{ .path.basename }}",
+            2,
+            3,
+        ),
+        (matrix, "{{ .path.basename }}-{{ .env }}", 4, 6),
+    ] {
+        let folder = Folder::with(&[
+            ("argocd/set.yaml", &set("apps", &generators, name)),
+            ("apps/shop/config.json", "{ \"name\": \"a\" }"),
+            ("apps/cart/config.json", "{ \"name\": \"b\" }"),
+        ]);
+        let mut asked = folder.asked(From::Argocd);
+        asked.expand = true;
+        let (expanded, _) = imported(&asked);
+        assert_eq!(expanded.matches("[[application]]").count(), now, "{generators}: {expanded}");
+        asked.expand = false;
+        let (text, table) = imported(&asked);
+        assert!(!text.contains("[[application]]"), "{text}{table}");
+        let made = || {
+            let config = Config::parse(Path::new("/etc/qd/config.toml"), &text).unwrap();
+            crate::sources::folder::check(config, Path::new("/etc/qd"), &"apps".parse().unwrap(), folder.0.path())
+                .unwrap()
+        };
+        assert_eq!(made(), now, "{text}");
+        let more = folder.0.path().join("apps/web");
+        std::fs::create_dir_all(&more).unwrap();
+        std::fs::write(more.join("config.json"), "{ \"name\": \"c\" }").unwrap();
+        assert_eq!(made(), later, "{text}");
+    }
+}
+
+#[test]
+fn a_set_is_written_as_a_source_with_its_template_and_says_what_to_do() {
+    let list = "[{ list: { elements: [{ env: qa, path: { path: a }, tag: '1.0' }, { env: prod, path: { path: b }, tag: '2.0' }] } }]";
+    let text = set("envs", list, "shop-{{ .env }}") + "  syncPolicy: { preserveResourcesOnDeletion: true }\n";
+    let text = text.replace(
+        "path: '{{ .path.path }}' }",
+        "path: '{{ .path.path }}', helm: { valuesObject: { image: { tag: 'v{{ .tag }}' } } } }",
+    );
+    let folder = Folder::with(&[("set.yaml", &text)]);
+    let (text, table) = imported(&folder.asked(From::Argocd));
+    is_good(&text);
+    insta::assert_snapshot!(format!("{text}{table}"));
 }

@@ -349,7 +349,7 @@ mod tests {
     /// What is said of an environment with this in it, without its place.
     fn told(text: &str) -> Vec<String> {
         let held = Held { source: &source(), config: &Config::default(), base: Path::new("/etc/qd") };
-        let read = read(Spelled { text, syntax: Syntax::Toml }, held);
+        let read = read(&Spelled::whole(text, Syntax::Toml), held);
         assert_eq!(read.applications.is_empty(), !read.problems.is_empty(), "{text}");
         read.problems.into_iter().map(|problem| problem.message).collect()
     }

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use quarterdeck_core::generate;
+use quarterdeck_core::yaml::Part;
 use quarterdeck_shared::application::ApplicationSpec;
 use serde::Deserialize;
 use serde_json::Value;
@@ -43,7 +45,7 @@ pub struct Held<'a> {
 }
 
 /// Reads the text of a file of a source.
-pub fn read(spelled: Spelled<'_>, held: Held<'_>) -> FileRead {
+pub fn read(spelled: &Spelled<'_>, held: Held<'_>) -> FileRead {
     match spelled.syntax {
         Syntax::Toml => match toml::from_str(spelled.text) {
             Ok(file) => checked_all(file, spelled, held),
@@ -57,20 +59,52 @@ pub fn read(spelled: Spelled<'_>, held: Held<'_>) -> FileRead {
 }
 
 /// The same of what was made of such a text; problems are shown where they are in the text.
-pub fn read_value(value: &Value, spelled: Spelled<'_>, held: Held<'_>) -> FileRead {
-    // By way of TOML, so that both say the same of what is wrong, and name its place.
-    let text = match toml::to_string(value) {
-        Ok(text) => text,
-        Err(error) => return wrong(spelled.problem(&[], format!("not a table of applications: {error}"))),
-    };
-    match toml::from_str(&text) {
+pub fn read_value(value: &Value, spelled: &Spelled<'_>, held: Held<'_>) -> FileRead {
+    match written(value) {
         Ok(file) => checked_all(file, spelled, held),
-        Err(error) => {
-            let (place, is_key) = place_at(&text, error.span().map_or(0, |span| span.start));
-            let message = error.message().to_owned();
-            wrong(if is_key { spelled.problem_of_key(&place, message) } else { spelled.problem(&place, message) })
-        }
+        Err(misspelled) => wrong(misspelled.problem(spelled)),
     }
+}
+
+/// What is wrong with the form of a template, whatever is filled in.
+pub fn wrong_form(template: &Value, spelled: &Spelled<'_>) -> Option<FileProblem> {
+    // Any name will do: it is what a name may be, and fits where a text is wanted.
+    let misspelled = written(&generate::with_word(template, "x")).err()?;
+    let below = |value: &'_ Value, part: &Part| match part {
+        Part::Key(key) => value.get(key).cloned(),
+        Part::Index(index) => value.get(index).cloned(),
+    };
+    let there = misspelled.place.iter().try_fold(template.clone(), |value, part| below(&value, part));
+    // What is filled in there may be right.
+    let is_filled = there.is_some_and(|value| value.is_string() && generate::with_word(&value, "x") != value);
+    (!is_filled || misspelled.is_key).then(|| misspelled.problem(spelled))
+}
+
+/// Something that a file cannot say.
+struct Misspelled {
+    place: Vec<Part>,
+    is_key: bool,
+    message: String,
+}
+
+impl Misspelled {
+    fn problem(self, spelled: &Spelled<'_>) -> FileProblem {
+        let Self { place, is_key, message } = self;
+        if is_key { spelled.problem_of_key(&place, message) } else { spelled.problem(&place, message) }
+    }
+}
+
+/// A value as a file, or where it is not one.
+fn written(value: &Value) -> Result<File, Misspelled> {
+    // By way of TOML, so that both say the same of what is wrong, and name its place.
+    let text = toml::to_string(value).map_err(|error| {
+        let message = format!("not a table of applications: {error}");
+        Misspelled { place: Vec::new(), is_key: false, message }
+    })?;
+    toml::from_str(&text).map_err(|error| {
+        let (place, is_key) = place_at(&text, error.span().map_or(0, |span| span.start));
+        Misspelled { place, is_key, message: error.message().to_owned() }
+    })
 }
 
 /// Of a file that says nothing.
@@ -78,7 +112,7 @@ pub fn wrong(problem: FileProblem) -> FileRead {
     FileRead { problems: vec![problem], ..FileRead::default() }
 }
 
-fn checked_all(file: File, spelled: Spelled<'_>, Held { source, config, base }: Held<'_>) -> FileRead {
+fn checked_all(file: File, spelled: &Spelled<'_>, Held { source, config, base }: Held<'_>) -> FileRead {
     let (mut applications, mut findings) = (Vec::new(), Vec::new());
     for (index, written) in file.application.into_iter().enumerate() {
         match checked(written, index, source, config, base) {
@@ -128,7 +162,7 @@ mod tests {
         .unwrap();
         let told = |text: &str| {
             let held = Held { source: &source, config: &Config::default(), base: Path::new("/etc/qd") };
-            let read = read(Spelled { text, syntax: Syntax::Toml }, held);
+            let read = read(&Spelled::whole(text, Syntax::Toml), held);
             let names: Vec<String> = read.applications.iter().map(|spec| spec.name.to_string()).collect();
             (names, read.problems.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
@@ -153,7 +187,7 @@ mod tests {
         )
         .unwrap();
         let held = Held { source: &source, config: &Config::default(), base: Path::new("/etc/qd") };
-        let of = |text: &str, syntax| read(Spelled { text, syntax }, held);
+        let of = |text: &str, syntax| read(&Spelled::whole(text, syntax), held);
         let toml = "[[application]]\nname = 'good'\n[[application.environment]]\nname = 'qa'\nrepository = '/srv/fleet'\n\
                     cluster = 'c'\nnamespace = 'shop'\nprotected = true\nvariables.values = { A = '1' }\n";
         let yaml = "# the good one\napplication:\n- name: good\n  environment:\n  - name: qa\n    repository: /srv/fleet\n    cluster: c\n    \

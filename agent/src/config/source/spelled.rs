@@ -40,12 +40,21 @@ pub struct FileProblem {
 }
 
 /// A text.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Spelled<'a> {
     /// As it is in the file.
     pub text: &'a str,
     /// In what it is written.
     pub syntax: Syntax,
+    /// Where in it everything is; empty where it is the whole text.
+    pub below: Vec<Part>,
+}
+
+impl<'a> Spelled<'a> {
+    /// A whole text.
+    pub fn whole(text: &'a str, syntax: Syntax) -> Self {
+        Self { text, syntax, below: Vec::new() }
+    }
 }
 
 impl Spelled<'_> {
@@ -66,7 +75,28 @@ impl Spelled<'_> {
         FileProblem { line, column, message: error.message().to_owned() }
     }
 
+    /// The same of a file whose values may be nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be read, with the line.
+    pub fn value_with_nothing(&self) -> Result<Value, FileProblem> {
+        match self.syntax {
+            Syntax::Toml => self.value(),
+            Syntax::Yaml => self.document(),
+        }
+    }
+
     fn yaml(&self) -> Result<Value, FileProblem> {
+        let value = self.document()?;
+        match nothing_at(&value, &mut Vec::new()) {
+            Some(place) => {
+                Err(self.problem_of_key(&place, "nothing is written here: write a value, or leave it out".to_owned()))
+            }
+            None => Ok(value),
+        }
+    }
+
+    fn document(&self) -> Result<Value, FileProblem> {
         let documents = yaml::parse(self.text.as_bytes()).map_err(|error| {
             let (line, column, message) = match error {
                 YamlError::Syntax { line, column, what, .. } => (line, column, what),
@@ -79,13 +109,7 @@ impl Spelled<'_> {
             let message = "a second document: write one, with all applications in its list".to_owned();
             return Err(FileProblem { line: second.line as usize, column: 1, message });
         }
-        let value = documents.into_iter().next().map_or_else(|| Value::Object(serde_json::Map::new()), |one| one.value);
-        match nothing_at(&value, &mut Vec::new()) {
-            Some(place) => {
-                Err(self.problem_of_key(&place, "nothing is written here: write a value, or leave it out".to_owned()))
-            }
-            None => Ok(value),
-        }
+        Ok(documents.into_iter().next().map_or_else(|| Value::Object(serde_json::Map::new()), |one| one.value))
     }
 
     /// Something wrong at a place.
@@ -96,19 +120,25 @@ impl Spelled<'_> {
 
     /// A key at a place that is wrong.
     pub(super) fn problem_of_key(&self, place: &[Part], message: String) -> FileProblem {
+        let whole = self.place(place);
         let (line, column) = match self.syntax {
-            Syntax::Toml => locate::locate_key(self.text, place).unwrap_or_else(|| self.locate(place)),
-            Syntax::Yaml => yaml::locate_key(self.text, place),
+            Syntax::Toml => locate::locate_key(self.text, &whole).unwrap_or_else(|| self.locate(place)),
+            Syntax::Yaml => yaml::locate_key(self.text, &whole),
         };
         FileProblem { line, column, message }
     }
 
     /// Line and column of what is at a place, or of the nearest thing around it that is there.
     pub fn locate(&self, place: &[Part]) -> (usize, usize) {
+        let place = self.place(place);
         match self.syntax {
-            Syntax::Toml => locate::locate_part(self.text, place),
-            Syntax::Yaml => yaml::locate(self.text, place),
+            Syntax::Toml => locate::locate_part(self.text, &place),
+            Syntax::Yaml => yaml::locate(self.text, &place),
         }
+    }
+
+    fn place(&self, place: &[Part]) -> Vec<Part> {
+        self.below.iter().chain(place).cloned().collect()
     }
 }
 

@@ -1,10 +1,14 @@
 //! The clusters of Argo CD, as its Secrets name them, for the generator of that name.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::super::Document;
+use super::set::with_values;
+use crate::generate::functions::dns;
 
 /// On each Secret that is a cluster of Argo CD.
 pub const SECRET_TYPE: &str = "argocd.argoproj.io/secret-type";
@@ -41,6 +45,28 @@ pub(super) fn generate(
     Ok(found)
 }
 
+/// The name of the cluster with this address; nothing of one without a Secret, or of the one that Argo CD runs in.
+pub(super) fn name_of(server: &str, documents: &[Document]) -> Option<String> {
+    let server = server.trim_end_matches('/');
+    let secrets = documents.iter().map(|document| &document.object).filter(|object| is_cluster(object));
+    let of = |secret: &&Value| text(secret, "server").is_some_and(|own| own.trim_end_matches('/') == server);
+    secrets.filter(|_| !is_own(server)).find(of).map(name)
+}
+
+/// The name and the labels of each cluster that has a Secret.
+pub(super) fn known(documents: &[Document]) -> Vec<(String, BTreeMap<String, String>)> {
+    let secrets = documents.iter().map(|document| &document.object).filter(|object| is_cluster(object));
+    let labels = |secret: &Value| {
+        let all = secret["metadata"]["labels"].as_object().into_iter().flatten();
+        all.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+    };
+    secrets.map(|secret| (name(secret), labels(secret))).collect()
+}
+
+fn name(secret: &Value) -> String {
+    text(secret, "name").or_else(|| secret["metadata"]["name"].as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 fn is_cluster(object: &Value) -> bool {
     object["kind"] == "Secret" && object["metadata"]["labels"][SECRET_TYPE] == "cluster"
 }
@@ -59,31 +85,23 @@ fn text(secret: &Value, key: &str) -> Option<String> {
 }
 
 fn parameters(secret: &Value, generator: &Value, is_go: bool) -> Map<String, Value> {
-    let name =
-        text(secret, "name").or_else(|| secret["metadata"]["name"].as_str().map(str::to_owned)).unwrap_or_default();
-    let lower = name.to_ascii_lowercase();
-    let normalized: String =
-        lower.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') { c } else { '-' }).collect();
+    let name = name(secret);
     let mut parameters = Map::new();
+    parameters.insert("nameNormalized".to_owned(), dns(&name).into());
     parameters.insert("name".to_owned(), name.into());
-    parameters.insert("nameNormalized".to_owned(), normalized.into());
     parameters.insert("server".to_owned(), text(secret, "server").unwrap_or_default().into());
     let metadata = &secret["metadata"];
     if is_go {
         let of = |field: &str| if metadata[field].is_object() { metadata[field].clone() } else { json!({}) };
         parameters.insert("metadata".to_owned(), json!({ "labels": of("labels"), "annotations": of("annotations") }));
-        parameters.insert("values".to_owned(), generator["values"].clone());
-        return parameters;
+        return with_values(parameters, &generator["values"], is_go);
     }
     for field in ["labels", "annotations"] {
         for (key, value) in metadata[field].as_object().into_iter().flatten() {
             parameters.insert(format!("metadata.{field}.{key}"), value.clone());
         }
     }
-    for (key, value) in generator["values"].as_object().into_iter().flatten() {
-        parameters.insert(format!("values.{key}"), value.clone());
-    }
-    parameters
+    with_values(parameters, &generator["values"], is_go)
 }
 
 /// Whether a `metav1.LabelSelector` selects these labels; an empty one selects all.
