@@ -178,12 +178,7 @@ async fn serve_signals(
 }
 
 /// Brings the configuration as it is now into force, or says why not and leaves the one before.
-async fn reload(
-    context: &Arc<Context>,
-    tasks: &TaskTracker,
-    configuration: &mut Configuration,
-    sources: &mut Sources,
-) {
+async fn reload(context: &Arc<Context>, tasks: &TaskTracker, configuration: &mut Configuration, sources: &mut Sources) {
     let reloading =
         sd_notify::NotifyState::monotonic_usec_now().map(|now| vec![sd_notify::NotifyState::Reloading, now]);
     notify(&reloading.unwrap_or_else(|_| vec![sd_notify::NotifyState::Reloading]));
@@ -203,12 +198,7 @@ async fn reload(
 }
 
 /// Brings into force what a commit of the configuration says, or says why not.
-async fn follow(
-    context: &Arc<Context>,
-    tasks: &TaskTracker,
-    configuration: &mut Configuration,
-    sources: &mut Sources,
-) {
+async fn follow(context: &Arc<Context>, tasks: &TaskTracker, configuration: &mut Configuration, sources: &mut Sources) {
     if let Some(Changed { config, lines }) = configuration.look(context).await {
         bring(context, tasks, (configuration, sources), config, lines).await;
     }
@@ -315,7 +305,7 @@ fn status(context: &Context, config: &Config, configuration: &Configuration) -> 
         started: context.started,
         configuration: context.config_path.display().to_string(),
         configuration_error: configuration.local_error(),
-        configuration_in_git: configuration.status(),
+        configuration_in_git: configuration.status().map(Box::new),
         // The journal knows.
         history_error: None,
         history_hint: String::new(),

@@ -49,10 +49,18 @@ pub struct Configuration {
     /// The newest commit that was looked at: it is in force, or what is wrong with it is known.
     looked: Option<CommitId>,
     local_error: Option<String>,
-    error: Option<String>,
-    /// The error that was told as an event.
+    error: Option<Trouble>,
+    /// What is wrong with a commit and was told as an event.
     told: Option<String>,
     news: Arc<Notify>,
+}
+
+/// Why what is in git is not in force as it is now.
+#[derive(Debug, Clone)]
+struct Trouble {
+    why: String,
+    /// It is what a commit says; else the commit cannot be seen, of which the poll tells.
+    is_of_commit: bool,
 }
 
 /// A repository whose news are waited for as long as this lives.
@@ -102,7 +110,7 @@ impl Configuration {
                 Ok((configuration, config))
             }
             Err(error) => {
-                configuration.error = Some(chain(&error));
+                configuration.error = Some(Trouble { why: chain(&error), is_of_commit: true });
                 Ok((configuration, alone))
             }
         }
@@ -167,14 +175,14 @@ impl Configuration {
         let repository = match self.repository.as_ref()? {
             Ok(followed) => followed.repository.clone(),
             Err(why) => {
-                self.error = Some(why.clone());
+                self.error = Some(Trouble { why: why.clone(), is_of_commit: false });
                 return None;
             }
         };
         let commit = match newest(&source, &repository) {
             Ok(commit) => commit?,
             Err(why) => {
-                (self.looked, self.error) = (None, Some(why));
+                (self.looked, self.error) = (None, Some(Trouble { why, is_of_commit: false }));
                 return None;
             }
         };
@@ -188,7 +196,7 @@ impl Configuration {
             }
             Err(Refused { why, is_final }) => {
                 self.looked = is_final.then_some(commit);
-                self.error = Some(why);
+                self.error = Some(Trouble { why, is_of_commit: true });
                 None
             }
         }
@@ -235,11 +243,12 @@ impl Configuration {
 
     /// What is wrong with the newest commit, where that was not told yet. It counts as told then.
     pub fn untold(&mut self) -> Option<String> {
-        if self.told == self.error {
+        let now = self.error.as_ref().filter(|trouble| trouble.is_of_commit).map(|trouble| trouble.why.clone());
+        if self.told == now {
             return None;
         }
-        self.told.clone_from(&self.error);
-        self.error.clone()
+        self.told.clone_from(&now);
+        now
     }
 
     /// What consoles see of the part that is in git.
@@ -255,7 +264,7 @@ impl Configuration {
             files: in_force.map(Kept::paths).unwrap_or_default(),
             since: self.since,
             kept: in_force.is_some() && !self.is_read,
-            error: self.error.clone(),
+            error: self.error.as_ref().map(|trouble| trouble.why.clone()),
         })
     }
 }
@@ -369,4 +378,3 @@ async fn poke(repository: Arc<Repository>, news: Arc<Notify>, stop: Cancellation
         }
     }
 }
-

@@ -170,7 +170,7 @@ fn signers(config: &Config) -> Vec<(String, Signers)> {
 /// The part of the configuration that is in git.
 fn in_git(context: &Context) -> Option<ConfigurationStatus> {
     match context.journal.snapshot().get(&Key::agent()).as_deref() {
-        Some(Object::Agent(status)) => status.configuration_in_git.clone(),
+        Some(Object::Agent(status)) => status.configuration_in_git.as_deref().cloned(),
         _ => None,
     }
 }
@@ -184,7 +184,9 @@ fn configuration(status: &ConfigurationStatus) -> Found {
     let signed = if status.signer.is_empty() { String::new() } else { format!(", signed by {}", status.signer) };
     match (&status.commit, status.kept) {
         (Some(commit), false) => Found::good(format!("commit {} is in use{signed}", commit.short())),
-        (Some(commit), true) => Found::good(format!("commit {} is in use{signed}, as the previous run read it", commit.short())),
+        (Some(commit), true) => {
+            Found::good(format!("commit {} is in use{signed}, as the previous run read it", commit.short()))
+        }
         (None, _) => Found {
             result: CheckResult::Warning,
             message: "not read yet".to_owned(),

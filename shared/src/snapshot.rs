@@ -164,7 +164,7 @@ pub struct AgentStatus {
     pub configuration_error: Option<String>,
     /// The part of its configuration that is in git; absent where none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub configuration_in_git: Option<ConfigurationStatus>,
+    pub configuration_in_git: Option<Box<ConfigurationStatus>>,
     /// Why the history cannot be written, which stops the work; absent where it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_error: Option<String>,

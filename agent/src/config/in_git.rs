@@ -136,11 +136,12 @@ pub fn compose(
     let local = Config::parse(path, text)?;
     let Some(settings) = local.configuration.clone() else { return Ok(local) };
     let base = path.parent().unwrap_or(path);
-    let (mut config, merged) = Merged::of(path, text, git)?;
+    let mut merged = Merged::of(path, text, git)?;
     let problems = allowed::tables(&merged);
     if !problems.is_empty() {
         return Err(ConfigError::Wrong { problems });
     }
+    let mut config = merged.together()?;
     merged.judged(check::check(&config, base))?;
     config.anchor(base);
     config.applications = application::read(std::mem::take(&mut config.application), &config.sops, base);

@@ -45,11 +45,8 @@ pub fn check(path: &Path, copy: &Path) -> Result<Config, WorkingCopyError> {
     let source = Config::parse(path, &local)?.configuration;
     let source = source.ok_or_else(|| WorkingCopyError::NoTable(path.to_owned()))?;
     let is_folder = copy.is_dir();
-    let (files, wanted) = if is_folder {
-        (gathered(copy, &source.path)?, source.path.as_str())
-    } else {
-        (one(copy)?, "the file")
-    };
+    let (files, wanted) =
+        if is_folder { (gathered(copy, &source.path)?, source.path.as_str()) } else { (one(copy)?, "the file") };
     let failed = |why: String| WorkingCopyError::Wrong { path: copy.to_owned(), why: why.trim().to_owned() };
     let read = reading::read(&files, wanted).map_err(|error| failed(error.to_string()))?;
     let file = |(path, text): (String, String)| {
@@ -116,7 +113,10 @@ mod tests {
         std::fs::create_dir_all(at("copy/fleet")).unwrap();
         write("local.toml", "[configuration]\nrepository = '/srv/fleet'\npath = 'fleet'\nsecrets = ['secrets']\n");
         write("bare.toml", "");
-        assert_eq!(told("bare.toml", "copy"), Err("FOLDER/bare.toml has no [configuration], which says what git may name".to_owned()));
+        assert_eq!(
+            told("bare.toml", "copy"),
+            Err("FOLDER/bare.toml has no [configuration], which says what git may name".to_owned())
+        );
         assert_eq!(told("local.toml", "copy"), Err("FOLDER/copy: there is no file or folder fleet".to_owned()));
         write("copy/fleet/a.md", "no TOML");
         write("copy/fleet/a.toml", application);

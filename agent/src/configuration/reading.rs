@@ -46,7 +46,9 @@ pub(super) fn read(tree: &dyn Tree, path: &str) -> Result<Result<Files, String>,
             return Ok(Err(format!("{path}:1:1: the file has {size} bytes; the limit is {FILE_BYTES_MAX}")));
         }
         if bytes > BYTES_MAX {
-            return Ok(Err(format!("{path}:1:1: the files up to this one have {bytes} bytes; the limit is {BYTES_MAX}")));
+            return Ok(Err(format!(
+                "{path}:1:1: the files up to this one have {bytes} bytes; the limit is {BYTES_MAX}"
+            )));
         }
         match String::from_utf8(tree.blob(&entry)?) {
             Ok(text) => files.push((path, text)),
@@ -60,7 +62,8 @@ pub(super) fn read(tree: &dyn Tree, path: &str) -> Result<Result<Files, String>,
 /// the applications of an `[[application_source]]`.
 fn entries(tree: &dyn Tree, folder: &str) -> Result<Vec<TreeEntry>, TreeFailure> {
     let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-    let is_own = |path: &str| path.strip_prefix(&prefix).is_some_and(|name| !name.contains('/') && name.ends_with(".toml"));
+    let is_own =
+        |path: &str| path.strip_prefix(&prefix).is_some_and(|name| !name.contains('/') && name.ends_with(".toml"));
     let mut entries = tree.entries(folder)?.entries;
     entries.retain(|entry| is_own(&entry.path));
     entries.sort_by(|one, other| one.path.cmp(&other.path));

@@ -48,7 +48,7 @@ async fn synced(world: &World, name: &str) {
 }
 
 fn in_git(state: &State) -> Option<&ConfigurationStatus> {
-    agent(state)?.configuration_in_git.as_ref()
+    agent(state)?.configuration_in_git.as_deref()
 }
 
 /// Waits until a commit is in force, and all is well.
@@ -134,7 +134,10 @@ async fn it_comes_changes_and_leaves_with_commits() {
     let commit = fleet(&world).commit("main", &[(FILE, &defined(&world, "cart", ""))], "No shop");
     gone(&world, "shop").await;
     let told = changes(&world, &commit).await;
-    assert!(told.iter().any(|line| line.starts_with("environment shop/prod is removed; its objects are left")), "{told:#?}");
+    assert!(
+        told.iter().any(|line| line.starts_with("environment shop/prod is removed; its objects are left")),
+        "{told:#?}"
+    );
     assert_eq!(value(&world, "a").as_deref(), Some("one"), "what it applied stays");
     let idle = format!("commit {} of ", &idle[..7]);
     let events: Vec<EventRecord> = world.client().get("/v1/events?limit=200").await.unwrap();
@@ -168,7 +171,10 @@ async fn a_commit_that_is_wrong_or_says_too_much_changes_nothing() {
         (shop("protceted = true\n"), "12:1: unknown field `protceted`".to_owned()),
         (format!("no TOML{}", shop("")), "1:4: ".to_owned()),
         (registry(&outside), format!("4:17: {outside} is in no folder that git may name files of")),
-        (registry("secrets/linked"), format!("4:17: {} is a link that leads out", world.path("secrets/linked").display())),
+        (
+            registry("secrets/linked"),
+            format!("4:17: {} is a link that leads out", world.path("secrets/linked").display()),
+        ),
         (
             "[[repository]]\nurl = \"ssh://forge.example\"\nssh_program = \"/bin/sh\"\n".to_owned() + &shop(""),
             "3:15: /bin/sh starts a program of the agent's machine: programs = true in [configuration]".to_owned(),
@@ -177,8 +183,14 @@ async fn a_commit_that_is_wrong_or_says_too_much_changes_nothing() {
             "[[access]]\nrole = \"operator\"\nusers = [\"eve\"]\n".to_owned() + &shop(""),
             "1:11: [access] is refused in git: whoever may push could give himself a role".to_owned(),
         ),
-        ("[[cluster]]\nname = \"demo\"\n".to_owned() + &shop(""), format!("2:8: cluster demo is also defined in {beside}:")),
-        ("[agent]\nbanner = \"git\"\n".to_owned() + &shop(""), format!("2:10: banner of [agent] is also set in {beside}:")),
+        (
+            "[[cluster]]\nname = \"demo\"\n".to_owned() + &shop(""),
+            format!("2:8: cluster demo is also defined in {beside}:"),
+        ),
+        (
+            "[agent]\nbanner = \"git\"\n".to_owned() + &shop(""),
+            format!("2:10: banner of [agent] is also set in {beside}:"),
+        ),
     ];
     for (number, (text, expected)) in rows.into_iter().enumerate() {
         let commit = fleet(&world).commit("main", &[(FILE, &text)], &format!("Number {number}"));
@@ -187,7 +199,10 @@ async fn a_commit_that_is_wrong_or_says_too_much_changes_nothing() {
         let told_at = error.strip_prefix(&begins).unwrap();
         let is_there = told_at.starts_with(&expected);
         // The place of a list is its beginning, which TOML counts from its bracket.
-        assert!(is_there || expected.starts_with("1:11") && told_at.contains(&expected[6..]), "wanted {expected}: {error}");
+        assert!(
+            is_there || expected.starts_with("1:11") && told_at.contains(&expected[6..]),
+            "wanted {expected}: {error}"
+        );
         told(&world, |event| {
             matches!(event, Event::ConfigurationRefused { message } if *message == error).then_some(())
         })
@@ -294,7 +309,10 @@ async fn a_start_without_the_repository_runs_what_was_in_force_and_the_first_one
     assert!(named(&state, "shop").is_none() && in_git(&state).unwrap().commit.is_none());
     assert_eq!(value(&world, "a").as_deref(), Some("two"), "what it applied stays");
     let check = doctor(&world).await;
-    assert!(check.message.starts_with("configuration in git is not in force, only the local file is in use"), "{check:?}");
+    assert!(
+        check.message.starts_with("configuration in git is not in force, only the local file is in use"),
+        "{check:?}"
+    );
 
     std::fs::rename(&aside, &there).unwrap();
     let fixed = fleet(&world).commit("main", &[(FILE, &defined(&world, "shop", ""))], "Fixed");

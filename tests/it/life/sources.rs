@@ -225,7 +225,15 @@ async fn a_name_is_defined_once_and_the_configuration_wins() {
     world.reload_agent();
     refused(&world, "web", "application shop is defined by source fleet too").await;
     assert_eq!(
-        named(&world.state().await.unwrap(), "shop").unwrap().defined.as_ref().unwrap().source.as_ref().unwrap().as_str(),
+        named(&world.state().await.unwrap(), "shop")
+            .unwrap()
+            .defined
+            .as_ref()
+            .unwrap()
+            .source
+            .as_ref()
+            .unwrap()
+            .as_str(),
         "fleet"
     );
     fleet(&world)

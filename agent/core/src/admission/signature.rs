@@ -166,7 +166,9 @@ mod tests {
     #[test]
     fn how_a_commit_is_signed_stands_in_its_header() {
         let commit = |header: &str, message: &str| {
-            format!("tree 1f3c2a9\nauthor A <a@example.com> 0 +0000\ncommitter A <a@example.com> 0 +0000\n{header}\n{message}")
+            format!(
+                "tree 1f3c2a9\nauthor A <a@example.com> 0 +0000\ncommitter A <a@example.com> 0 +0000\n{header}\n{message}"
+            )
         };
         let ssh = "gpgsig -----BEGIN SSH SIGNATURE-----\n U1\n -----END SSH SIGNATURE-----\n";
         let gpg = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n iHU\n -----END PGP SIGNATURE-----\n";

@@ -88,7 +88,8 @@ pub(super) fn tables(merged: &Merged) -> Vec<crate::config::Problem> {
         }
         for option in value.as_table().into_iter().flat_map(|options| options.keys()) {
             if !may_have_option(&config.agent, option) {
-                let problem = merged.problem_in(file, &[table, option], refusal(option, &format!("{option} of [agent]")));
+                let problem =
+                    merged.problem_in(file, &[table, option], refusal(option, &format!("{option} of [agent]")));
                 problems.push(problem);
             }
         }
@@ -201,9 +202,10 @@ fn own_repository(config: &Config, merged: &Merged, limits: &Limits<'_>) -> Vec<
     let more = all().filter(|(index, length)| is_git(*index) && local.is_none_or(|local| *length >= local));
     let finding = |(index, _)| Finding {
         place: vec![Step::Key("repository"), Step::Index(index), Step::Key("url")],
-        message: "it would change how the configuration itself is read: write a [[repository]] of the whole address of \
+        message:
+            "it would change how the configuration itself is read: write a [[repository]] of the whole address of \
                   [configuration] in the local file"
-            .to_owned(),
+                .to_owned(),
     };
     more.map(finding).collect()
 }

@@ -8,8 +8,8 @@ use quarterdeck_git::RepositoryConfig;
 use quarterdeck_kubernetes::ClusterConfig;
 use quarterdeck_shared::application::{
     ApplicationSpec, ArtifactSpec, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec, FollowSpec,
-    HelmSpec, ImageSpec, KeylessSpec, KustomizeSpec, PromotePolicy, PullLogin, PullSecretSpec, RemoteFile, RequiredSigner,
-    ServiceSpec, SignSpec, SignerIdentity, Ssh, SshKey, TestCommand, TestRun, TestSpec, ValueFrom,
+    HelmSpec, ImageSpec, KeylessSpec, KustomizeSpec, PromotePolicy, PullLogin, PullSecretSpec, RemoteFile,
+    RequiredSigner, ServiceSpec, SignSpec, SignerIdentity, Ssh, SshKey, TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
 use crate::config::forge::ForgeConfig;
@@ -135,8 +135,7 @@ fn of_repository(one: &RepositoryConfig, say: Say<'_>) {
         limits: _,
     } = one;
     say(&[Step::Key("url")], OfMachine::Address(url));
-    let files =
-        [("ssh_key", ssh_key), ("known_hosts", known_hosts), ("token_file", token_file), ("ca_file", ca_file)];
+    let files = [("ssh_key", ssh_key), ("known_hosts", known_hosts), ("token_file", token_file), ("ca_file", ca_file)];
     files.into_iter().for_each(|(option, one)| file(&[Step::Key(option)], one.as_ref(), say));
     variable(&[Step::Key("token_env")], token_env.as_ref(), say);
     if let Some(program) = ssh_program {
@@ -325,15 +324,8 @@ fn of_environment(environment: &EnvironmentSpec, keys: &[PathBuf], say: Say<'_>)
     for RemoteFile { url, sha256: _ } in remote_files {
         say(&[Step::Key("kustomize"), Step::Key("remote_file")], OfMachine::Address(url));
     }
-    let HelmSpec {
-        chart,
-        release_name: _,
-        values_files: _,
-        values: _,
-        skip_hooks: _,
-        hook_timeout: _,
-        post_render: _,
-    } = helm;
+    let HelmSpec { chart, release_name: _, values_files: _, values: _, skip_hooks: _, hook_timeout: _, post_render: _ } =
+        helm;
     if let Some(chart) = chart {
         of_chart(chart, say);
     }
@@ -364,16 +356,8 @@ fn of_artifact(artifact: Option<&ArtifactSpec>, say: Say<'_>) {
 }
 
 fn of_chart(chart: &ChartSpec, say: Say<'_>) {
-    let ChartSpec {
-        repository,
-        name: _,
-        version: _,
-        username: _,
-        password_env,
-        password_file,
-        verify_keyring,
-        verify,
-    } = chart;
+    let ChartSpec { repository, name: _, version: _, username: _, password_env, password_file, verify_keyring, verify } =
+        chart;
     let place = |option: &'static str| [Step::Key("helm"), Step::Key("chart"), Step::Key(option)];
     say(&place("repository"), OfMachine::Address(repository));
     variable(&place("password_env"), password_env.as_ref(), say);

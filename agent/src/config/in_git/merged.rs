@@ -39,32 +39,38 @@ struct Read {
 }
 
 impl Merged {
-    /// Reads them.
+    /// Reads each of them.
     ///
     /// # Errors
-    /// Where one of them is wrong by itself, or two say the same.
-    pub(super) fn of(path: &Path, text: &str, git: &[GitFile]) -> Result<(Config, Self), ConfigError> {
+    /// Where one of them is wrong by itself.
+    pub(super) fn of(path: &Path, text: &str, git: &[GitFile]) -> Result<Self, ConfigError> {
         let mut files = vec![Read::of(None, path.to_owned(), text)?];
         for GitFile { path, shown, text } in git {
             files.push(Read::of(Some(path.clone()), PathBuf::from(shown), text)?);
         }
-        let mut merged = Self { files, lists: BTreeMap::new() };
+        Ok(Self { files, lists: BTreeMap::new() })
+    }
+
+    /// What they are together.
+    ///
+    /// # Errors
+    /// Where two of them say the same.
+    pub(super) fn together(&mut self) -> Result<Config, ConfigError> {
         let mut problems = Vec::new();
-        let whole = merged.union(&mut problems);
-        problems.extend(merged.doubles());
+        let whole = self.union(&mut problems);
+        problems.extend(self.doubles());
         if !problems.is_empty() {
             return Err(ConfigError::Wrong { problems });
         }
         // Each file is right by itself: what is wrong now has no line in any of them.
-        let config = whole.try_into().map_err(|error: toml::de::Error| ConfigError::Wrong {
+        whole.try_into().map_err(|error: toml::de::Error| ConfigError::Wrong {
             problems: vec![Problem {
-                path: merged.files.last().map(|file| file.shown.clone()).unwrap_or_default(),
+                path: self.files.last().map(|file| file.shown.clone()).unwrap_or_default(),
                 line: 1,
                 column: 1,
                 message: error.message().to_owned(),
             }],
-        })?;
-        Ok((config, merged))
+        })
     }
 
     /// Lists are put together, tables option by option.
@@ -117,10 +123,7 @@ impl Merged {
                 }
                 let first = keys.last().copied().unwrap_or_default();
                 let place = |index: usize| {
-                    [Part::Key(list.to_owned())].into_iter().chain([
-                        Part::Index(index),
-                        Part::Key(first.to_owned()),
-                    ])
+                    [Part::Key(list.to_owned())].into_iter().chain([Part::Index(index), Part::Key(first.to_owned())])
                 };
                 let other = self.files[other.0].shown_at_part(&place(other.1).collect::<Vec<_>>());
                 let what = name.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join(" ");

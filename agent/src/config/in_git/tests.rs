@@ -76,18 +76,30 @@ fn what_two_files_say_is_refused_with_both_places() {
     );
     let config = "/etc/qd/config.toml";
     for (text, expected) in [
-        (SHOP, format!("2:8: application shop is also defined in {config}:18:8: leave out one of the two")),
-        ("[agent]\nbanner = 'git'\n", format!("2:10: banner of [agent] is also set in {config}:5:10: leave out one of the two")),
-        ("[sops]\nage_keys = []\n", format!("2:12: age_keys of [sops] is also set in {config}:7:12: leave out one of the two")),
-        ("[[cluster]]\nname = 'demo'\n", format!("2:8: cluster demo is also defined in {config}:9:8: leave out one of the two")),
-        ("[[registry]]\nhost = 'r'\n", format!("2:8: registry r is also defined in {config}:11:8: leave out one of the two")),
+        (SHOP, format!("2:8: application shop is also defined in {config}:19:8: leave out one of the two")),
+        (
+            "[agent]\nbanner = 'git'\n",
+            format!("2:10: banner of [agent] is also set in {config}:5:10: leave out one of the two"),
+        ),
+        (
+            "[sops]\nage_keys = []\n",
+            format!("2:12: age_keys of [sops] is also set in {config}:7:12: leave out one of the two"),
+        ),
+        (
+            "[[cluster]]\nname = 'demo'\n",
+            format!("2:8: cluster demo is also defined in {config}:9:8: leave out one of the two"),
+        ),
+        (
+            "[[registry]]\nhost = 'r'\n",
+            format!("2:8: registry r is also defined in {config}:11:8: leave out one of the two"),
+        ),
         (
             "[[repository]]\nurl = 'https://forge/ops/'\n",
             format!("2:7: repository https://forge/ops is also defined in {config}:13:7: leave out one of the two"),
         ),
         (
             "[[health]]\nkind = 'K'\ngroup = 'g'\ncurrent = 'false'\n",
-            format!("2:8: the health rule of g K is also defined in {config}:16:8: leave out one of the two"),
+            format!("2:8: the health rule of g K is also defined in {config}:17:8: leave out one of the two"),
         ),
     ] {
         assert_eq!(told_beside(&local, text), expected, "{text}");
@@ -135,7 +147,9 @@ fn what_stays_with_the_machine_is_refused_with_its_reason() {
 fn the_guide_lists_what_stays_with_the_machine() {
     let guide = include_str!("../../../../shared/guide/configuration-in-git.md");
     for (name, why) in allowed::LOCAL {
-        let is_named = |line: &&str| line.starts_with('|') && (line.contains(&format!("`{name}`")) || line.contains(&format!("[{name}]`")));
+        let is_named = |line: &&str| {
+            line.starts_with('|') && (line.contains(&format!("`{name}`")) || line.contains(&format!("[{name}]`")))
+        };
         let line = guide.lines().find(is_named);
         assert!(line.is_some_and(|line| line.contains(why)), "{name}: {why}");
     }
@@ -175,7 +189,10 @@ fn files_are_of_the_folders_that_the_local_file_names() {
     }
     let bare = "[configuration]\nrepository = 'https://forge/ops/fleet'\n";
     let told = told_beside(bare, &registry("/run/keys/token"));
-    assert!(told.starts_with("4:17: /run/keys/token is a file of the agent's machine, which git may not name: secrets in"), "{told}");
+    assert!(
+        told.starts_with("4:17: /run/keys/token is a file of the agent's machine, which git may not name: secrets in"),
+        "{told}"
+    );
     assert_eq!(composed(&format!("{bare}{}", registry("/etc/shadow")), &[]).err(), None, "the local file names any");
 }
 
@@ -184,9 +201,12 @@ fn files_are_of_the_folders_that_the_local_file_names() {
 fn every_option_that_names_a_file_is_held() {
     let sign = "[application.sign]\n";
     let keyless = |more: &str| {
-        built("", &format!(
-            "[application.sign.keyless]\nidentity = 'a'\nissuer = 'b'\nfulcio_url = 'https://f'\nrekor_url = 'https://r'\n{more}"
-        ))
+        built(
+            "",
+            &format!(
+                "[application.sign.keyless]\nidentity = 'a'\nissuer = 'b'\nfulcio_url = 'https://f'\nrekor_url = 'https://r'\n{more}"
+            ),
+        )
     };
     let rows: Vec<(String, &str)> = vec![
         ("[engine.buildkit]\naddress = 'tcp://b:1'\nca_file = 'FILE'\n".to_owned(), "3:11"),
@@ -229,16 +249,16 @@ fn every_option_that_names_a_file_is_held() {
             "9:21",
         ),
         (
-            environment("[[application.environment.pull_secret]]\nregistry = 'r'\nusername = 'u'\npassword_file = 'FILE'"),
+            environment("[[application.environment.pull_secret]]\nregistry = 'r.example'\nusername = 'u'\npassword_file = 'FILE'"),
             "8:1",
         ),
         (
             SHOP.replace("repository = 'https://forge/ops/deploy'\n", "")
-                + "[application.environment.artifact]\nrepository = 'oci://r/a'\nverify = ['FILE']\n",
+                + "[application.environment.artifact]\nrepository = 'oci://r.example/a'\nverify = ['FILE']\n",
             "9:10",
         ),
         (
-            environment("[application.environment.helm.chart]\nrepository = 'oci://r/c'\nname = 'c'\nversion = '1.x'\nverify = ['FILE']"),
+            environment("[application.environment.helm.chart]\nrepository = 'oci://r.example/c'\nname = 'c'\nversion = '1.x'\nverify = ['FILE']"),
             "12:10",
         ),
         (
@@ -250,8 +270,8 @@ fn every_option_that_names_a_file_is_held() {
             "13:17",
         ),
         (
-            environment("[[application.environment.source]]\nname = 'a'\n[application.environment.source.artifact]\nrepository = 'oci://r/a'\nverify = ['FILE']"),
-            "9:1",
+            environment("[[application.environment.source]]\nname = 'a'\n[application.environment.source.artifact]\nrepository = 'oci://r.example/a'\nverify = ['FILE']"),
+            "12:10",
         ),
     ];
     let mut wrong = Vec::new();
@@ -279,7 +299,7 @@ fn variables_programs_and_keys_of_the_agents_user_are_refused() {
         (built("secrets = { a = { env = 'TOKEN' } }", ""), variable),
         (built("", "[application.sign]\nkey = 'secrets/k'\npassword = { env = 'TOKEN' }"), variable),
         (
-            environment("[[application.environment.pull_secret]]\nregistry = 'r'\nusername = 'u'\npassword_env = 'TOKEN'"),
+            environment("[[application.environment.pull_secret]]\nregistry = 'r.example'\nusername = 'u'\npassword_env = 'TOKEN'"),
             variable,
         ),
         (
@@ -288,8 +308,8 @@ fn variables_programs_and_keys_of_the_agents_user_are_refused() {
         ),
         (built("ssh = true", ""), "the keys of the agent's own ssh agent are refused in git"),
         (
-            environment("[[application.environment.pull_secret]]\nregistry = 'r'"),
-            "the agent's login of r would be written into a namespace",
+            environment("[[application.environment.pull_secret]]\nregistry = 'r.example'"),
+            "the agent's login of r.example would be written into a namespace",
         ),
         ("[engine]\naddress = 'unix:///var/run/docker.sock'\n".to_owned(), "unix:///var/run/docker.sock is a place of"),
         ("[engine.buildkit]\naddress = 'unix:///run/b.sock'\n".to_owned(), "unix:///run/b.sock is a place of"),
@@ -307,8 +327,8 @@ fn variables_programs_and_keys_of_the_agents_user_are_refused() {
         let told = told(&text);
         assert!(told.contains(expected) && told.lines().count() == 1 && !told.contains("4711"), "{text}: {told}");
     }
-    let login = "[[registry]]\nhost = 'r'\nusername = 'u'\npassword_file = 'secrets/a'\n".to_owned()
-        + &environment("[[application.environment.pull_secret]]\nregistry = 'r'");
+    let login = "[[registry]]\nhost = 'r.example'\nusername = 'u'\npassword_file = 'secrets/a'\n".to_owned()
+        + &environment("[[application.environment.pull_secret]]\nregistry = 'r.example'");
     assert_eq!(told(&login), "", "a login that git names itself");
 }
 
@@ -321,7 +341,8 @@ fn programs_are_named_where_the_local_file_allows_it() {
         ("[engine.buildkit]\naddress = 'kube-pod://b?namespace=n'\n", "kube-pod://b"),
     ] {
         let told = told(text);
-        let expected = format!("{shown} starts a program of the agent's machine: programs = true in [configuration] of");
+        let expected =
+            format!("{shown} starts a program of the agent's machine: programs = true in [configuration] of");
         assert!(told.contains(&expected), "{text}: {told}");
         assert_eq!(told_beside(&allowing, text), "", "{text}");
     }
@@ -338,7 +359,8 @@ fn keys_of_the_local_file_decrypt_what_git_defines() {
 
 #[test]
 fn git_does_not_change_how_it_is_read_itself() {
-    let refused = "2:7: it would change how the configuration itself is read: write a [[repository]] of the whole address";
+    let refused =
+        "2:7: it would change how the configuration itself is read: write a [[repository]] of the whole address";
     let own = |url: &str| format!("{TABLE}[[repository]]\nurl = '{url}'\n");
     for (local, url, is_refused) in [
         (TABLE.to_owned(), "https://forge", true),

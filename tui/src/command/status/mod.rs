@@ -139,7 +139,7 @@ fn banners(state: &State, context: &mut Context) -> io::Result<()> {
         let kept = "the previous configuration stays in use";
         context.output.note(&format!("warning: {} is not used, {kept}: {error}", agent.configuration))?;
     }
-    if let Some(trouble) = agent.configuration_in_git.as_ref().and_then(ConfigurationStatus::trouble) {
+    if let Some(trouble) = agent.configuration_in_git.as_deref().and_then(ConfigurationStatus::trouble) {
         context.output.note(&format!("warning: {trouble}"))?;
     }
     for object in state.objects.values() {

@@ -91,7 +91,7 @@ impl Facts {
 fn defined(application: &ApplicationStatus, state: &State) -> Option<String> {
     let DefinedIn { source, file } = application.defined.as_ref()?;
     let Some(source) = source else {
-        let commit = objects::agent(state).and_then(|agent| agent.configuration_in_git.as_ref()?.commit.as_ref());
+        let commit = objects::agent(state).and_then(|agent| agent.configuration_in_git.as_deref()?.commit.as_ref());
         let at = commit.map_or_else(String::new, |commit| format!(" at {}", commit.short()));
         return Some(format!("{file} of the configuration in git{at}"));
     };

@@ -45,7 +45,7 @@ pub(super) fn notices(painter: &mut Painter, model: &Model, area: Rect) {
     if let Some(error) = model.world.fleet.agent().and_then(|agent| agent.configuration_error.as_ref()) {
         notices.push((format!(" ✖ configuration: {error} "), bad));
     }
-    let in_git = model.world.fleet.agent().and_then(|agent| agent.configuration_in_git.as_ref());
+    let in_git = model.world.fleet.agent().and_then(|agent| agent.configuration_in_git.as_deref());
     if let Some(trouble) = in_git.and_then(ConfigurationStatus::trouble) {
         notices.push((format!(" ✖ {trouble} "), bad));
     }
