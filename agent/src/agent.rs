@@ -19,6 +19,7 @@ use crate::api::connection::Patience;
 use crate::charts::Charts;
 use crate::clusters::Clusters;
 use crate::config::{Config, places};
+use crate::configuration::{Changed, Configuration};
 use crate::context::Context;
 use crate::images::Images;
 use crate::journal::Journal;
@@ -42,7 +43,7 @@ const END_WITHIN: Duration = Duration::from_secs(8);
 
 /// Runs the agent until SIGTERM or SIGINT.
 pub fn run(config_path: &Path) -> anyhow::Result<()> {
-    let config = Config::load(config_path)?;
+    let (configuration, config) = Configuration::open(config_path)?;
     // What the agent and the programs it starts write is for its own user, whatever library makes the file.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // kube, gix and bollard all find this one; with several compiled in, rustls would panic at the first use.
@@ -50,20 +51,26 @@ pub fn run(config_path: &Path) -> anyhow::Result<()> {
     let log = telemetry::init(config.agent.log_format, &config.agent.log_level)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    let result = runtime.block_on(live(config_path.to_owned(), config, log));
+    let result = runtime.block_on(live(config_path.to_owned(), configuration, config, log));
     // Git work that cannot be interrupted (a handshake) may still block a thread: it is left behind.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::Result<()> {
+async fn live(
+    config_path: PathBuf,
+    mut configuration: Configuration,
+    config: Config,
+    log: Telemetry,
+) -> anyhow::Result<()> {
     let started = Timestamp::now();
     let data_dir = places::data_dir(&config.agent)?;
     let _lock = claim(&data_dir)?;
     let mut sources = Sources::new(&data_dir);
     let socket_path = places::socket(&config.agent);
     let socket = api::socket::listen(&socket_path, config.agent.socket_group.as_deref())?;
-    let names = supervise::names(&config).into_iter().chain(sources.names(&config)).collect();
+    let in_force = supervise::names(&config).into_iter().chain(configuration.names());
+    let names = in_force.chain(sources.names(&config)).collect();
     let (journal, cut_off) = Journal::open(&data_dir, &config.history, &names, started)?;
     if cut_off > 0 {
         tracing::info!(runs_and_syncs = cut_off, "the previous run ended unexpectedly; resuming unfinished work");
@@ -103,11 +110,13 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
         stop: stop.clone(),
     });
     let tasks = TaskTracker::new();
-    journal.publish(vec![Fact::Seen(Object::Agent(status(&context, &config, None)))]).await;
+    journal.publish(vec![Fact::Seen(Object::Agent(status(&context, &config, &configuration)))]).await;
     // What was in force when the agent last ran, before anything is done.
     let config = sources.configure(&context, config).await;
     let lines = supervise::apply(&context, config, &tasks).await?;
     sources.tell(&context, &lines).await;
+    configuration.follow(&context);
+    tell(&context, &mut configuration).await;
     tasks.spawn(connectivity::watch(context.clone()));
     tasks.spawn(forge::watch(context.clone()));
     tasks.spawn(webhook::listen(context.clone()));
@@ -119,7 +128,7 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     tasks.spawn(upkeep::keep(context.clone(), socket, check_now.clone()));
     tracing::info!(socket = %socket_path.display(), applications = context.config().applications.len(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    serve_signals(&context, &tasks, &check_now, &mut sources).await?;
+    serve_signals(&context, &tasks, &check_now, (&mut configuration, &mut sources)).await?;
 
     tracing::info!("stopping");
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -142,14 +151,15 @@ async fn live(config_path: PathBuf, config: Config, log: Telemetry) -> anyhow::R
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT; SIGHUP reloads, and news of the sources of applications are brought into force.
+/// Waits for SIGTERM or SIGINT; SIGHUP reloads, and news of the configuration in git and of the sources of applications are
+/// brought into force.
 async fn serve_signals(
     context: &Arc<Context>,
     tasks: &TaskTracker,
     check_now: &Notify,
-    sources: &mut Sources,
+    (configuration, sources): (&mut Configuration, &mut Sources),
 ) -> anyhow::Result<()> {
-    let news = sources.news();
+    let (commits, news) = (configuration.news(), sources.news());
     let listen = |kind| signal(kind).context("cannot listen to signals");
     let (mut term, mut int, mut hup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
@@ -159,57 +169,91 @@ async fn serve_signals(
             _ = int.recv() => return Ok(()),
             _ = hup.recv() => {
                 check_now.notify_one();
-                reload(context, tasks, sources).await;
+                reload(context, tasks, configuration, sources).await;
             }
+            () = commits.notified() => follow(context, tasks, configuration, sources).await,
             () = news.notified() => sources.follow(context, tasks).await,
         }
     }
 }
 
 /// Brings the configuration as it is now into force, or says why not and leaves the one before.
-async fn reload(context: &Arc<Context>, tasks: &TaskTracker, sources: &mut Sources) {
+async fn reload(context: &Arc<Context>, tasks: &TaskTracker, configuration: &mut Configuration, sources: &mut Sources) {
     let reloading =
         sd_notify::NotifyState::monotonic_usec_now().map(|now| vec![sd_notify::NotifyState::Reloading, now]);
     notify(&reloading.unwrap_or_else(|_| vec![sd_notify::NotifyState::Reloading]));
-    match Config::load(&context.config_path) {
+    match configuration.reload() {
         Ok(config) => {
-            let before = context.config();
-            let config = sources.configure(context, config).await;
-            let mut changes = needs_restart(&before, &config);
-            context.access.send_replace(access(&config));
-            if let Err(error) = context.log.set_level(&config.agent.log_level) {
-                tracing::error!(error = %chain(&error), "the log level is unchanged");
-            }
-            if before.engine != config.engine || before.registry != config.registry {
-                context.images.send_replace(Arc::new(Images::new(&config, &context.data_dir)));
-                changes.push("engine or registry settings changed".to_owned());
-            }
-            context.journal.bounds(config.history.clone()).await;
-            match supervise::apply(context, config.clone(), tasks).await {
-                Ok(more) => changes.extend(more),
-                Err(error) => tracing::error!(error = %chain(&error), "the configuration was applied only in part"),
-            }
-            supervise::look_at_pull_secrets(context);
-            sources.tell(context, &changes).await;
-            if changes.is_empty() {
-                changes.push("nothing changed".to_owned());
-            }
-            changes.iter().for_each(|change| tracing::info!("configuration: {change}"));
-            context.journal.publish(vec![Fact::Seen(Object::Agent(status(context, &config, None)))]).await;
-            supervise::record_event(context, Event::ConfigurationReloaded { changes }).await;
+            bring(context, tasks, (configuration, sources), config, Vec::new()).await;
+            configuration.follow(context);
         }
         Err(error) => {
             let message = chain(&error);
             tracing::error!("the new configuration was rejected, the previous one stays in use: {message}");
-            let config = context.config();
-            context
-                .journal
-                .publish(vec![Fact::Seen(Object::Agent(status(context, &config, Some(message.clone()))))])
-                .await;
+            show(context, configuration).await;
             supervise::record_event(context, Event::ConfigurationRefused { message }).await;
         }
     }
     notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Brings into force what a commit of the configuration says, or says why not.
+async fn follow(context: &Arc<Context>, tasks: &TaskTracker, configuration: &mut Configuration, sources: &mut Sources) {
+    if let Some(Changed { config, lines }) = configuration.look(context).await {
+        bring(context, tasks, (configuration, sources), config, lines).await;
+    }
+    tell(context, configuration).await;
+}
+
+/// Brings a configuration into force, and tells what it changes behind these lines.
+async fn bring(
+    context: &Arc<Context>,
+    tasks: &TaskTracker,
+    (configuration, sources): (&Configuration, &mut Sources),
+    config: Config,
+    mut told: Vec<String>,
+) {
+    let before = context.config();
+    let config = sources.configure(context, config).await;
+    let mut changes = needs_restart(&before, &config);
+    context.access.send_replace(access(&config));
+    if let Err(error) = context.log.set_level(&config.agent.log_level) {
+        tracing::error!(error = %chain(&error), "the log level is unchanged");
+    }
+    if before.engine != config.engine || before.registry != config.registry {
+        context.images.send_replace(Arc::new(Images::new(&config, &context.data_dir)));
+        changes.push("engine or registry settings changed".to_owned());
+    }
+    context.journal.bounds(config.history.clone()).await;
+    match supervise::apply(context, config.clone(), tasks).await {
+        Ok(more) => changes.extend(more),
+        Err(error) => tracing::error!(error = %chain(&error), "the configuration was applied only in part"),
+    }
+    supervise::look_at_pull_secrets(context);
+    sources.tell(context, &changes).await;
+    if changes.is_empty() {
+        changes.push("nothing changed".to_owned());
+    }
+    told.extend(changes);
+    told.iter().for_each(|line| tracing::info!("configuration: {line}"));
+    show(context, configuration).await;
+    supervise::record_event(context, Event::ConfigurationReloaded { changes: told }).await;
+}
+
+/// Shows the agent with its configuration.
+async fn show(context: &Context, configuration: &Configuration) {
+    let status = status(context, &context.config(), configuration);
+    context.journal.publish(vec![Fact::Seen(Object::Agent(status))]).await;
+}
+
+/// Shows how the configuration in git is, and tells once what is wrong with it.
+async fn tell(context: &Context, configuration: &mut Configuration) {
+    let refused = configuration.untold();
+    show(context, configuration).await;
+    if let Some(message) = refused {
+        tracing::error!("the configuration in git is not in force: {message}");
+        supervise::record_event(context, Event::ConfigurationRefused { message }).await;
+    }
 }
 
 /// The programs that render, kept from what is the agent's.
@@ -253,14 +297,15 @@ fn access(config: &Config) -> Access {
     access
 }
 
-fn status(context: &Context, config: &Config, error: Option<String>) -> AgentStatus {
+fn status(context: &Context, config: &Config, configuration: &Configuration) -> AgentStatus {
     AgentStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         pid: std::process::id(),
         started: context.started,
         configuration: context.config_path.display().to_string(),
-        configuration_error: error,
+        configuration_error: configuration.local_error(),
+        configuration_in_git: configuration.status().map(Box::new),
         // The journal knows.
         history_error: None,
         history_hint: String::new(),

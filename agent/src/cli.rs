@@ -16,6 +16,7 @@ use crate::command::import::Import;
 use crate::command::repo::{self, Foreign, RemoveError, RepoCommand};
 use crate::config::places::NoPlace;
 use crate::config::{Config, ConfigError, places};
+use crate::configuration::folder as working_copy;
 use crate::history::error::HistoryError;
 use crate::images::LoginError;
 use crate::renderers::launcher;
@@ -57,6 +58,9 @@ enum Command {
         /// Validate the files of a source of applications as well, in a folder that is a checkout of its repository
         #[arg(long, value_name = "NAME=DIR", value_parser = named_folder)]
         source: Vec<(SourceName, PathBuf)>,
+        /// Validate the local file together with a working copy of the repository of [configuration], or with one file of it
+        #[arg(long, value_name = "DIR|FILE")]
+        as_git: Option<PathBuf>,
         #[command(flatten)]
         config: ConfigPath,
     },
@@ -139,7 +143,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     };
     let result = match cli.command {
         Command::Run { config } => config.path().and_then(|path| crate::agent::run(&path)),
-        Command::Check { source, config } => config.path().and_then(|path| check(&path, &source)),
+        Command::Check { source, as_git, config } => {
+            config.path().and_then(|path| check(&path, &source, as_git.as_deref()))
+        }
         Command::Init { config } => config.path().and_then(|path| init(&path)),
         Command::Backup { file, force, config } => {
             data_dir(config).and_then(|data_dir| backup::backup(&data_dir, &file, force, &mut std::io::stdout().lock()))
@@ -216,12 +222,27 @@ fn named_folder(text: &str) -> Result<(SourceName, PathBuf), String> {
     Ok((name.parse().map_err(|error: SourceNameError| error.to_string())?, folder.into()))
 }
 
-fn check(path: &std::path::Path, sources: &[(SourceName, PathBuf)]) -> anyhow::Result<()> {
-    let config = Config::load_with_files(path)?;
-    let count = config.applications.len();
+fn check(
+    path: &std::path::Path,
+    sources: &[(SourceName, PathBuf)],
+    as_git: Option<&std::path::Path>,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let applications = |count: usize| format!("{count} application{}", if count == 1 { "" } else { "s" });
-    writeln!(out, "{}: OK ({})", path.display(), applications(count))?;
+    let config = match as_git {
+        // The files that it names are on another machine.
+        Some(copy) => {
+            let config = working_copy::check(path, copy)?;
+            let (place, count) = (format!("{} with {}", path.display(), copy.display()), config.applications.len());
+            writeln!(out, "{place}: OK ({})", applications(count))?;
+            config
+        }
+        None => {
+            let config = Config::load_with_files(path)?;
+            writeln!(out, "{}: OK ({})", path.display(), applications(config.applications.len()))?;
+            config
+        }
+    };
     for (name, folder) in sources {
         let count = folder::check(config.clone(), path.parent().unwrap_or(path), name, folder)?;
         writeln!(out, "{}: OK ({} of source {name})", folder.display(), applications(count))?;

@@ -17,6 +17,7 @@ pub mod forge;
 mod guards;
 pub mod health;
 mod helm;
+pub mod in_git;
 mod kustomize;
 pub mod locate;
 pub mod places;
@@ -55,6 +56,8 @@ use quarterdeck_kubernetes::ClusterConfig;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Where the rest of it is; nowhere where absent.
+    pub configuration: Option<in_git::ConfigurationSource>,
     /// The agent itself.
     pub agent: AgentConfig,
     /// The container engine that builds and pushes.
@@ -86,7 +89,7 @@ pub struct Config {
     /// What is operated: what the file says, and, once they were read, the sources.
     #[serde(skip)]
     pub applications: Vec<ApplicationSpec>,
-    /// Where those are defined that are of a source.
+    /// Where those are defined that are in git.
     #[serde(skip)]
     pub defined: BTreeMap<ApplicationName, DefinedIn>,
     /// The same as it is written; empty once it was read.
@@ -429,6 +432,7 @@ impl Config {
         };
         self.agent.anchor(base);
         self.engine.anchor(base);
+        self.configuration.iter_mut().for_each(|configuration| configuration.anchor(base));
         for registry in &mut self.registry {
             anchor(&mut registry.password_file);
             anchor(&mut registry.ca_file);

@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, RenderKind, Signers};
+use quarterdeck_shared::application::{ApplicationSpec, RenderKind, Signers};
 use quarterdeck_shared::protocol::{Check, CheckResult};
-use quarterdeck_shared::snapshot::{Key, Object, Unseen};
+use quarterdeck_shared::snapshot::{ConfigurationStatus, Key, Object, Unseen};
 
 use crate::charts::source::ChartSource;
 use crate::config::{Config, of_buildkit};
@@ -84,6 +84,10 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     for cluster in context.clusters.all() {
         checks.push(Box::pin(within(format!("cluster {}", cluster.name()), kubernetes(cluster))));
+    }
+    if let Some(status) = in_git(context) {
+        let place = format!("configuration {}", status.repository);
+        checks.push(Box::pin(within(place, async move { configuration(&status) })));
     }
     for (name, signers) in signers(&context.config()) {
         checks.push(Box::pin(within(format!("signers {name}"), signatures(signers))));
@@ -152,13 +156,43 @@ async fn forge(probe: Probe) -> Found {
     }
 }
 
-/// Those whose signed tags trigger, by application.
-fn signers(config: &Config) -> Vec<(ApplicationName, Signers)> {
+/// Those whose signed tags trigger, by application, and those whose signed commits are the configuration.
+fn signers(config: &Config) -> Vec<(String, Signers)> {
     let of = |one: &ApplicationSpec| {
         let signers = one.delivery.as_ref()?.code.require_signed.clone()?;
-        Some((one.name.clone(), signers))
+        Some((one.name.to_string(), signers))
     };
-    config.applications.iter().filter_map(of).collect()
+    let own = config.configuration.iter().filter_map(|configuration| configuration.require_signed.clone());
+    let own = own.map(|signers| ("of the configuration".to_owned(), signers));
+    own.chain(config.applications.iter().filter_map(of)).collect()
+}
+
+/// The part of the configuration that is in git.
+fn in_git(context: &Context) -> Option<ConfigurationStatus> {
+    match context.journal.snapshot().get(&Key::agent()).as_deref() {
+        Some(Object::Agent(status)) => status.configuration_in_git.as_deref().cloned(),
+        _ => None,
+    }
+}
+
+/// Which commit of the configuration is in force, and why not a newer one.
+fn configuration(status: &ConfigurationStatus) -> Found {
+    let hint = "fix it in the repository; `qd-agent check --as-git DIR` checks a working copy";
+    if let Some(trouble) = status.trouble() {
+        return Found::bad(trouble, hint);
+    }
+    let signed = if status.signer.is_empty() { String::new() } else { format!(", signed by {}", status.signer) };
+    match (&status.commit, status.kept) {
+        (Some(commit), false) => Found::good(format!("commit {} is in use{signed}", commit.short())),
+        (Some(commit), true) => {
+            Found::good(format!("commit {} is in use{signed}, as the previous run read it", commit.short()))
+        }
+        (None, _) => Found {
+            result: CheckResult::Warning,
+            message: "not read yet".to_owned(),
+            hint: "the repository is polled; ask again in a moment".to_owned(),
+        },
+    }
 }
 
 /// Whether signatures of tags can be checked: the programs, and the files that say who may sign.

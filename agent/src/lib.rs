@@ -29,7 +29,8 @@
 //! is [`quarterdeck_system`]. This crate is the two stories, what is kept, and the process:
 //!
 //! - [`deliver`], [`reconcile`]: the two stories. [`worker`] drives them, [`supervise`] begins and ends them.
-//! - [`sources`]: applications that are defined in git beside the configuration.
+//! - [`configuration`]: the local file, and what a repository has beside it. [`sources`]: applications that are defined in git beside
+//!   the configuration.
 //! - [`poll`] asks each repository once for everybody; [`images`] is engines and registries with their logins together.
 //! - [`forge`]: what forges are told of their commits. [`webhook`]: where they say that something was pushed; a repository of this
 //!   machine says it through `repo received` of [`command`].
@@ -66,6 +67,7 @@ pub mod access;
 pub mod agent;
 pub mod cli;
 pub mod config;
+pub mod configuration;
 pub mod context;
 pub mod doctor;
 pub mod removals;

@@ -41,7 +41,7 @@ pub enum SopsKeyError {
     #[error("sops was not in PATH when the agent began")]
     NoProgram,
     /// It may not be asked.
-    #[error("files of an application source are decrypted with its age keys only")]
+    #[error("files of environments that are defined in git are decrypted with age keys only")]
     AgeKeysOnly,
     /// It failed. The words of the program are the source.
     #[error("sops decrypt failed")]
@@ -55,7 +55,7 @@ impl Hint for SopsKeyError {
             Self::NoProgram => {
                 "install sops 3.9 or newer where the agent runs and start the agent again, or encrypt the file for an age key too"
             }
-            Self::AgeKeysOnly => "encrypt the file for an age key, and list that key in [application_source.sops]",
+            Self::AgeKeysOnly => "encrypt the file for an age key, and list that key in [application_source.sops], or in [sops] for the configuration in git",
             Self::Program(_) => "run `sops decrypt` on the file as the agent's user: what it logs in with has to be the agent's too",
         }
         .into()

@@ -39,6 +39,7 @@ use self::reading::{Cache, Listed, Placed, Reading, Rules};
 use crate::commit_tree::CommitTree;
 use crate::config::Config;
 use crate::config::source::ApplicationSource;
+use crate::configuration;
 use crate::context::Context;
 use crate::journal::fact::Fact;
 use crate::poll::Repository;
@@ -333,7 +334,8 @@ impl Sources {
             for Placed { spec, file } in &known.applications {
                 if names.insert(spec.name.clone()) {
                     let source = known.rules.source.name.clone();
-                    config.defined.insert(spec.name.clone(), DefinedIn { source, file: file.to_string() });
+                    let defined = DefinedIn { source: Some(source), file: file.to_string() };
+                    config.defined.insert(spec.name.clone(), defined);
                     config.applications.push(spec.clone());
                 }
             }
@@ -435,6 +437,7 @@ impl Known {
 pub fn wake(context: &Context, name: &ApplicationName) {
     let config = context.config();
     let Some(DefinedIn { source, .. }) = config.defined.get(name) else { return };
+    let Some(source) = source else { return configuration::wake(context) };
     let base = context.config_path.parent().unwrap_or(&context.config_path);
     let Context { repositories, data_dir, journal, .. } = context;
     let address = config.application_source.iter().find(|one| one.name == *source).map(|one| &one.repository);

@@ -51,6 +51,7 @@ pub async fn apply(context: &Arc<Context>, config: Arc<Config>, tasks: &TaskTrac
     lines.extend(environments::begin(&change, environments).await?);
     lines.extend(applications::begin(&change, applications).await?);
     let sources = config.application_source.iter().flat_map(ApplicationSource::repositories_read);
+    let sources = sources.chain(config.configuration.iter().map(|configuration| configuration.repository.clone()));
     let sources = sources.filter_map(|address| change.repository(&address).ok());
     let gone = context.repositories.keep_only(&used(context).into_iter().chain(sources).collect::<Vec<_>>());
     let gone = gone.into_iter().map(|address| Fact::Gone(Key::repository(&address)));

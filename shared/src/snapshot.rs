@@ -1,6 +1,7 @@
 //! The snapshot: every object that a console can see, each under its key. `GET /v1/state` is all of it.
 
 mod application;
+mod configuration;
 mod connection;
 mod environment;
 mod followed;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::application::ApplicationStatus;
+pub use self::configuration::ConfigurationStatus;
 pub use self::connection::{ConnectionKind, ConnectionStatus, RepositoryStatus};
 pub use self::environment::{
     Awaited, AwaitedHook, ChartTests, Cover, Deletion, EnvironmentStatus, Hold, Known, LastAction, Pending, Pin,
@@ -160,6 +162,9 @@ pub struct AgentStatus {
     /// Why the newest configuration is not in force; absent where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_error: Option<String>,
+    /// The part of its configuration that is in git; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration_in_git: Option<Box<ConfigurationStatus>>,
     /// Why the history cannot be written, which stops the work; absent where it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_error: Option<String>,

@@ -27,6 +27,7 @@ mod checked;
 mod cleaned;
 mod commented;
 mod configured;
+mod configured_in_git;
 mod confined;
 mod crashed;
 mod deleted;

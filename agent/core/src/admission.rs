@@ -7,6 +7,7 @@
 //! ```
 //! It is asked each time a run begins: what was built before is no reason to trust the tag of now.
 
+pub mod commit;
 pub mod pattern;
 pub mod signature;
 

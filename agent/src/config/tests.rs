@@ -116,6 +116,7 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
 #[test]
 fn every_option_stands_in_the_example() {
     for table in [
+        "configuration",
         "agent",
         "engine",
         "engine.buildkit",

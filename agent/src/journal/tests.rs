@@ -44,6 +44,7 @@ fn an_agent() -> Object {
         started: Timestamp::UNIX_EPOCH,
         configuration: "config.toml".into(),
         configuration_error: None,
+        configuration_in_git: None,
         history_error: None,
         history_hint: String::new(),
         banner: None,

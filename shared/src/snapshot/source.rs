@@ -41,11 +41,12 @@ impl ApplicationSourceStatus {
     }
 }
 
-/// Where an application is defined that is not in the configuration.
+/// Where in git an application is defined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefinedIn {
-    /// The source.
-    pub source: SourceName,
-    /// The file, from the root of the source's repository; the template where it is made of one.
+    /// The source of applications; absent where that is the configuration in git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceName>,
+    /// The file, from the root of its repository; the template where it is made of one.
     pub file: String,
 }

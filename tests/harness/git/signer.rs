@@ -1,4 +1,4 @@
-//! People who sign tags: with ssh keys, or with OpenPGP keys in a home of their own. Real keys, made by the real programs.
+//! People who sign tags and commits: with ssh keys, or with OpenPGP keys in a home of their own. Real keys, made by the real programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -89,6 +89,27 @@ impl Drop for Signer {
 impl Repo {
     /// Writes a tag that somebody signs, moving it if it is there; gives the tag object.
     pub fn signed_tag(&self, name: &str, at: &str, by: &Signer) -> String {
+        self.signing(by, &["tag", "--force", "--sign", "--message", name, name, at]);
+        self.rev(&format!("refs/tags/{name}"))
+    }
+
+    /// Adds a commit that somebody signs to a branch, with the files of another one; gives the commit.
+    pub fn signed_commit(&self, branch: &str, files_of: &str, by: &Signer) -> String {
+        let tree = format!("{files_of}^{{tree}}");
+        let tip = format!("refs/heads/{branch}");
+        let parent = self.git(&["for-each-ref", "--format=%(objectname)", &tip]);
+        let mut arguments = vec!["commit-tree", "--gpg-sign", "-m", "A signed commit"];
+        if !parent.trim().is_empty() {
+            arguments.extend(["-p", parent.trim()]);
+        }
+        arguments.push(&tree);
+        let commit = self.signing(by, &arguments).trim().to_owned();
+        self.git(&["update-ref", &tip, &commit]);
+        commit
+    }
+
+    /// Runs git with the key of somebody.
+    fn signing(&self, by: &Signer, arguments: &[&str]) -> String {
         let (format, key) = match by.is_gpg {
             true => ("gpg.format=openpgp", by.address()),
             false => ("gpg.format=ssh", by.key().display().to_string()),
@@ -96,8 +117,8 @@ impl Repo {
         let key = format!("user.signingKey={key}");
         // git hands its environment on to gpg.
         let home = format!("gpg.program={}", wrapper(by).display());
-        self.git(&["-c", format, "-c", &key, "-c", &home, "tag", "--force", "--sign", "--message", name, name, at]);
-        self.rev(&format!("refs/tags/{name}"))
+        let options = ["-c", format, "-c", &key, "-c", &home];
+        self.git(&[&options[..], arguments].concat())
     }
 }
 

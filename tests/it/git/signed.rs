@@ -138,3 +138,66 @@ async fn a_tag_is_signed_by_a_key_of_the_file_or_by_a_stranger_with_gpg() {
     let agents = std::process::Command::new("pgrep").args(["-f", "gpg-agent.*signers-"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&agents.stdout), "", "no agent was started for a check");
 }
+
+#[tokio::test]
+async fn a_commit_is_signed_by_a_key_of_the_file_or_by_a_stranger() {
+    let (world, mirror) = world().await;
+    let [alice, eve] = ["alice", "eve"].map(Signer::with_ssh);
+    let ssh = Signers { ssh: Some(world.file("allowed_signers", &alice.allowed(""))), gpg: None };
+    let gpg = Signers { ssh: None, gpg: Some(world.file("release-keys.asc", "no key is asked for")) };
+    let repo = world.forge.repo("ops/shop");
+    let commits = [
+        ("unsigned", repo.rev("main")),
+        ("alices", repo.signed_commit("alice", "main", &alice)),
+        ("eves", repo.signed_commit("eve", "main", &eve)),
+    ];
+    let of = async |name: &str, signers: &Signers| {
+        let scratch = world.data.path().join("scratch");
+        let (_, commit) = commits.iter().find(|(known, _)| *known == name).unwrap();
+        let (commit, signers) = (commit.parse().unwrap(), signers.clone());
+        let found = on(&mirror, move |mirror| {
+            mirror.fetch(&mirror.list_refs()?)?;
+            mirror.signer_of_commit(&commit, &signers, &scratch)
+        });
+        match found.await {
+            Ok(Ok(signer)) => format!("by {signer}"),
+            Ok(Err(refusal)) => Failure::of(&refusal).to_string(),
+            Err(error) => Failure::of(&error).to_string(),
+        }
+    };
+    let stranger = format!(
+        "the commit is signed by a key that is not among the signers of allowed_signers: {}",
+        eve.fingerprint()
+    );
+    for (name, signers, expected) in [
+        ("unsigned", &ssh, "the commit is not signed\n"),
+        ("alices", &ssh, "by alice@example.com"),
+        ("eves", &ssh, &*stranger),
+        ("alices", &gpg, "the commit has an ssh signature, and require_signed names no signers of that kind\n"),
+    ] {
+        let found = of(name, signers).await;
+        assert!(found.starts_with(expected), "{name}: {found}");
+    }
+    world.file("allowed_signers", &eve.allowed(""));
+    assert!(
+        of("alices", &ssh).await.contains("not among the signers of allowed_signers"),
+        "the file is read each time"
+    );
+    std::fs::remove_file(ssh.ssh.as_ref().unwrap()).unwrap();
+    assert!(of("alices", &ssh).await.contains("allowed_signers"), "a file that is gone trusts nobody");
+}
+
+#[tokio::test]
+#[ignore = "wants gpg; told by tests/real/run"]
+async fn a_commit_is_signed_by_a_key_of_the_file_with_gpg() {
+    let (world, mirror) = world().await;
+    let carol = Signer::with_gpg("carol");
+    let signers = Signers { ssh: None, gpg: Some(world.file("release-keys.asc", &carol.armored())) };
+    let commit = world.forge.repo("ops/shop").signed_commit("carol", "main", &carol).parse().unwrap();
+    let scratch = world.data.path().join("scratch");
+    let found = on(&mirror, move |mirror| {
+        mirror.fetch(&mirror.list_refs()?)?;
+        mirror.signer_of_commit(&commit, &signers, &scratch)
+    });
+    assert!(found.await.unwrap().unwrap().contains("carol@example.com"));
+}

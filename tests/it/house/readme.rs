@@ -58,6 +58,7 @@ const WHOLE: &[&str] = &[
     "life::hooked",
     "life::ids",
     "life::images",
+    "life::configured_in_git",
     "life::imported",
     "life::jsonnet",
     "life::selected",

@@ -98,7 +98,7 @@ async fn applications_come_change_and_go_with_commits() {
     let world = sailing().await;
     let state = world.state().await.unwrap();
     let place = named(&state, "shop").unwrap().defined.clone().unwrap();
-    assert_eq!((place.source.as_str(), &*place.file), ("fleet", "applications/shop.toml"));
+    assert_eq!((place.source.unwrap().as_str(), &*place.file), ("fleet", "applications/shop.toml"));
     assert_eq!(value(&world, "a").as_deref(), Some("one"));
 
     let cart = defined(&world, "cart", "");
@@ -225,7 +225,15 @@ async fn a_name_is_defined_once_and_the_configuration_wins() {
     world.reload_agent();
     refused(&world, "web", "application shop is defined by source fleet too").await;
     assert_eq!(
-        named(&world.state().await.unwrap(), "shop").unwrap().defined.as_ref().unwrap().source.as_str(),
+        named(&world.state().await.unwrap(), "shop")
+            .unwrap()
+            .defined
+            .as_ref()
+            .unwrap()
+            .source
+            .as_ref()
+            .unwrap()
+            .as_str(),
         "fleet"
     );
     fleet(&world)

@@ -217,5 +217,7 @@ fn agent(painter: &mut Painter, agent: &AgentStatus, area: Rect) {
     let first = format!("agent {} on {}, process {}, running for {age}", agent.version, agent.host, agent.pid);
     let inside = Rect { x: area.x + 2, width: area.width.saturating_sub(2), height: 1, ..area };
     painter.text(inside, &first, Style::new());
-    painter.text(Rect { y: inside.y + 1, ..inside }, &format!("configuration {}", agent.configuration), quiet);
+    let in_git = agent.configuration_in_git.as_deref().map(|one| format!(", and {}", one.place()));
+    let second = format!("configuration {}{}", agent.configuration, in_git.unwrap_or_default());
+    painter.text(Rect { y: inside.y + 1, ..inside }, &second, quiet);
 }

@@ -1,4 +1,4 @@
-//! Signatures of tags: how a tag object is signed, and what `git verify-tag --raw` says of it.
+//! Signatures of tags and commits: how an object is signed, and what `git verify-tag --raw` or `verify-commit --raw` says of it.
 //!
 //! What is read of a tag object follows git's own `parse_signature`: the last line that begins a signature counts, whatever
 //! stands before it.
@@ -50,6 +50,15 @@ pub fn read(object: &[u8]) -> TagObject {
     let begins = |line: &[u8]| BEGINNINGS.iter().find(|(beginning, _)| line.starts_with(beginning));
     let signature = lines().filter_map(begins).next_back().map(|(_, kind)| *kind);
     TagObject { name: String::from_utf8_lossy(header.unwrap_or_default()).into_owned(), signature }
+}
+
+/// How a commit is signed, if it is: by its header, which an empty line ends. A signature that is made with SHA-256 is in a
+/// header of its own; git looks at the one of the repository's own kind.
+pub fn of_commit(object: &[u8], is_sha256: bool) -> Option<Kind> {
+    let name: &[u8] = if is_sha256 { b"gpgsig-sha256 " } else { b"gpgsig " };
+    let header = object.split(|byte| *byte == b'\n').take_while(|line| !line.is_empty());
+    let begins = header.filter_map(|line| line.strip_prefix(name)).next()?;
+    BEGINNINGS.iter().find(|(beginning, _)| begins.starts_with(beginning)).map(|(_, kind)| *kind)
 }
 
 /// What a signature is worth.
@@ -152,6 +161,32 @@ mod tests {
             assert_eq!(read, TagObject { name: "push-1".to_owned(), signature }, "{message}");
         }
         assert_eq!(read(b""), TagObject { name: String::new(), signature: None });
+    }
+
+    #[test]
+    fn how_a_commit_is_signed_stands_in_its_header() {
+        let commit = |header: &str, message: &str| {
+            format!(
+                "tree 1f3c2a9\nauthor A <a@example.com> 0 +0000\ncommitter A <a@example.com> 0 +0000\n{header}\n{message}"
+            )
+        };
+        let ssh = "gpgsig -----BEGIN SSH SIGNATURE-----\n U1\n -----END SSH SIGNATURE-----\n";
+        let gpg = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n iHU\n -----END PGP SIGNATURE-----\n";
+        for (header, message, signature) in [
+            ("", "A shop", None),
+            (ssh, "A shop", Some(Kind::Ssh)),
+            (gpg, "A shop", Some(Kind::Gpg)),
+            ("gpgsig -----BEGIN SIGNED MESSAGE-----\n MII\n", "", Some(Kind::X509)),
+            ("gpgsig something else\n", "", None),
+            // Words of the message are none.
+            ("", ssh, None),
+            ("mergetag object 1f3c2a9\n gpgsig -----BEGIN SSH SIGNATURE-----\n", "", None),
+        ] {
+            assert_eq!(of_commit(commit(header, message).as_bytes(), false), signature, "{header}{message}");
+            let other = header.replace("gpgsig ", "gpgsig-sha256 ");
+            assert_eq!(of_commit(commit(&other, message).as_bytes(), true), signature, "{other}{message}");
+            assert_eq!(of_commit(commit(&other, message).as_bytes(), false), None, "{other}{message}");
+        }
     }
 
     /// As git 2.39 prints it with OpenSSH 9.2.

@@ -1,4 +1,4 @@
-//! Who signed a tag: `git verify-tag` in the mirror, with the signers that the configuration names and none other.
+//! Who signed a tag or a commit: `git verify-tag` or `verify-commit` in the mirror, with the signers that the configuration names and none other.
 //!
 //! git asks `ssh-keygen` or `gpg`. Neither the configuration of the user and the machine is read nor the keyring of the user:
 //! gpg has a folder of its own, made for this one check and removed after it, with the keys of the file alone. It starts no
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quarterdeck_core::admission::Refusal;
+use quarterdeck_core::admission::commit::CommitRefusal;
 use quarterdeck_core::admission::signature::{self, Kind, TagObject, Verdict};
 use quarterdeck_shared::application::Signers;
 use quarterdeck_system::file::read_up_to;
@@ -21,7 +22,7 @@ use super::operation::{Bounds, Operation};
 use super::program::{git, unprompted, with_options};
 use super::{Mirror, process};
 use crate::id::GixId;
-use crate::{GitError, ObjectId};
+use crate::{CommitId, GitError, ObjectId};
 
 /// A check takes some milliseconds; a machine that is busy some seconds.
 const CHECK_TIME: Duration = Duration::from_secs(30);
@@ -54,26 +55,56 @@ impl Mirror {
         let unsigned = || Ok(Err(Refusal::Unsigned { tag: name.to_owned() }));
         let Some(TagObject { name: signed, signature }) = self.tag_object(name, tag)? else { return unsigned() };
         let Some(kind) = signature else { return unsigned() };
-        let file = match kind {
-            Kind::Ssh => signers.ssh.as_ref(),
-            Kind::Gpg => signers.gpg.as_ref(),
-            Kind::X509 => None,
+        let Some(file) = of_kind(signers, kind) else {
+            return Ok(Err(Refusal::NoSigners { tag: name.to_owned(), kind }));
         };
-        let Some(file) = file else { return Ok(Err(Refusal::NoSigners { tag: name.to_owned(), kind })) };
-        readable(file)?;
-        let finished = self.verify(tag, kind, file, scratch)?;
-        let verdict = signature::judge(kind, finished.status.success(), &finished.stderr, &short(file));
+        let verdict = self.judged("verify-tag", tag.as_str(), kind, file, scratch)?;
         let name = name.to_owned();
         Ok(match verdict {
             Verdict::Good(_) if signed != name => Err(Refusal::Copied { tag: name, signed }),
             Verdict::Good(signer) => Ok(signer),
             Verdict::Stranger(key) => Err(Refusal::Stranger { tag: name, file: short(file), key }),
             Verdict::Invalid(why) => Err(Refusal::Invalid { tag: name, why }),
-            Verdict::OldGit => {
-                let detail = format!("knows no {kind} signatures: git 2.34 or newer is needed");
-                return Err(GitError::Program { program: "git".to_owned(), detail });
-            }
+            Verdict::OldGit => return Err(old_git(kind)),
         })
+    }
+
+    /// Who signed a commit: the principal, or the user id of the key. Nothing of it is kept in `scratch`.
+    ///
+    /// # Errors
+    /// Where the commit, a file of signers or a program is not to be had.
+    pub fn signer_of_commit(
+        &self,
+        commit: &CommitId,
+        signers: &Signers,
+        scratch: &Path,
+    ) -> Result<Result<String, CommitRefusal>, GitError> {
+        let repository = self.repository();
+        let failed = |error: gix::Error| self.broken("reading a commit", &error);
+        let object = repository.try_find_object(commit.to_gix()).map_err(failed)?;
+        let object = object.ok_or_else(|| self.not_found(format!("commit {}", commit.short())))?;
+        let is_sha256 = commit.as_str().len() > 40;
+        let Some(kind) = signature::of_commit(&object.data, is_sha256) else { return Ok(Err(CommitRefusal::Unsigned)) };
+        let Some(file) = of_kind(signers, kind) else { return Ok(Err(CommitRefusal::NoSigners { kind })) };
+        Ok(match self.judged("verify-commit", commit.as_str(), kind, file, scratch)? {
+            Verdict::Good(signer) => Ok(signer),
+            Verdict::Stranger(key) => Err(CommitRefusal::Stranger { file: short(file), key }),
+            Verdict::Invalid(why) => Err(CommitRefusal::Invalid { why }),
+            Verdict::OldGit => return Err(old_git(kind)),
+        })
+    }
+
+    fn judged(
+        &self,
+        check: &'static str,
+        object: &str,
+        kind: Kind,
+        file: &Path,
+        scratch: &Path,
+    ) -> Result<Verdict, GitError> {
+        readable(file)?;
+        let finished = self.verify(check, object, kind, file, scratch)?;
+        Ok(signature::judge(kind, finished.status.success(), &finished.stderr, &short(file)))
     }
 
     /// What the object of a tag says of itself; nothing of a lightweight tag, which has none.
@@ -92,8 +123,15 @@ impl Mirror {
         Ok(Some(signature::read(&repository.find_object(tag.to_gix()).map_err(failed)?.data)))
     }
 
-    /// Runs `git verify-tag`.
-    fn verify(&self, tag: &ObjectId, kind: Kind, file: &Path, scratch: &Path) -> Result<Finished, GitError> {
+    /// Runs `git verify-tag` or `git verify-commit`.
+    fn verify(
+        &self,
+        check: &'static str,
+        object: &str,
+        kind: Kind,
+        file: &Path,
+        scratch: &Path,
+    ) -> Result<Finished, GitError> {
         let bounds = Bounds {
             doing: "the check of a signature",
             time: CHECK_TIME,
@@ -107,7 +145,7 @@ impl Mirror {
             doing: "making a folder for a check",
             detail: error.to_string(),
         })?;
-        let mut command = git(&self.dir, &["verify-tag", "--raw", tag.as_str()]);
+        let mut command = git(&self.dir, &[check, "--raw", object]);
         private(&mut command, home.path());
         let options = match kind {
             Kind::Ssh => vec![("gpg.ssh.program", ssh_keygen()?), ("gpg.ssh.allowedSignersFile", file.to_owned())],
@@ -120,6 +158,20 @@ impl Mirror {
         with_options(&mut command, &options);
         process::run(command, b"", &talk)
     }
+}
+
+/// The file of those who sign so.
+fn of_kind(signers: &Signers, kind: Kind) -> Option<&PathBuf> {
+    match kind {
+        Kind::Ssh => signers.ssh.as_ref(),
+        Kind::Gpg => signers.gpg.as_ref(),
+        Kind::X509 => None,
+    }
+}
+
+fn old_git(kind: Kind) -> GitError {
+    let detail = format!("knows no {kind} signatures: git 2.34 or newer is needed");
+    GitError::Program { program: "git".to_owned(), detail }
 }
 
 /// A file of signers, as far as it can be said beforehand whether it is of use.

@@ -28,6 +28,7 @@ use quarterdeck_shared::status::Phase;
 use super::manifests::{self, Artifact, Manifests};
 use crate::charts::store::Store;
 use crate::config::{Config, places};
+use crate::configuration;
 use crate::history::sqlite::Reader;
 use crate::images::Images;
 use crate::poll::artifact_dir;
@@ -118,7 +119,7 @@ impl Hint for CreateError {
 /// Writes the bundle beside its name, and gives it the name when it is whole.
 pub(super) async fn create(asked: &Asked, out: &mut dyn Write, progress: &mut dyn Write) -> anyhow::Result<()> {
     let Asked { environment, file, config: path, .. } = asked;
-    let config = Config::load(path)?;
+    let config = configuration::in_force(path)?;
     let data_dir = places::data_dir(&config.agent)?;
     let spec = super::configured(&config, path, environment)?;
     let sync = wanted(&data_dir, asked)?;

@@ -20,6 +20,7 @@ use quarterdeck_shared::routes;
 
 use crate::command::repo::{self, Outcome};
 use crate::config::{Config, places};
+use crate::configuration;
 use crate::images::Images;
 
 /// The tag of the manifests that an environment follows.
@@ -88,7 +89,7 @@ struct Goal {
 }
 
 pub(super) async fn push(file: &Path, to: &str, config: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let config = Config::load(config)?;
+    let config = configuration::in_force(config)?;
     let prefix = Prefix::read(to)?;
     bring(file, &config, Goal { prefix, manifests: None, tag: CURRENT.to_owned() }, out).await
 }
@@ -99,7 +100,7 @@ pub(super) async fn apply(
     path: &Path,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let config = Config::load(path)?;
+    let config = configuration::in_force(path)?;
     let spec = super::configured(&config, path, environment)?;
     let artifact = spec.artifact.ok_or_else(|| PushError::FollowsGit(environment.clone()))?;
     let other = |what| PushError::FollowsOther { environment: environment.clone(), what };

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::Output;
 use super::used::used_by;
-use crate::config::{Config, places};
+use crate::config::places;
+use crate::configuration;
 
 /// A repository in the list.
 #[derive(Debug, Serialize)]
@@ -29,7 +30,7 @@ struct Line {
 
 /// Lists all of them; one that cannot be read has its problem in its line.
 pub(super) fn list(file: &Path, output: Output, out: &mut dyn Write) -> anyhow::Result<()> {
-    let config = Config::load(file)?;
+    let config = configuration::in_force(file)?;
     let base = file.parent().unwrap_or(file);
     let root = super::folder_in(&places::data_dir(&config.agent)?);
     let line = |name: RepositoryName| {

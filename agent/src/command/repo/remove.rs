@@ -9,7 +9,8 @@ use quarterdeck_git::own::{self, OwnError};
 use quarterdeck_shared::error::Hint;
 
 use super::used::used_by;
-use crate::config::{Config, places};
+use crate::config::places;
+use crate::configuration;
 
 /// Why a repository stays.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ impl Hint for RemoveError {
 
 /// Deletes a repository that no application uses, with its refs where `force` says so. One that cannot be read may have some.
 pub(super) fn remove(file: &Path, name: &RepositoryName, force: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let config = Config::load(file)?;
+    let config = configuration::in_force(file)?;
     let data_dir = places::data_dir(&config.agent)?;
     let root = super::folder_in(&data_dir);
     let path = root.join(name.folder());

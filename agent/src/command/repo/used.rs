@@ -13,7 +13,10 @@ pub(super) fn used_by(config: &Config, base: &Path, directory: &Path) -> Vec<Str
     let Ok(directory) = std::fs::canonicalize(directory) else { return Vec::new() };
     let is_it = |address: &str| RepositoryUrl::parse(address, base).is_ok_and(|url| local::leads_to(&url, &directory));
     let sources = config.application_source.iter().filter(|source| is_it(&source.repository));
-    let mut users: Vec<String> = sources.map(|source| format!("source {}", source.name)).collect();
+    let configuration = config.configuration.iter().filter(|configuration| is_it(&configuration.repository));
+    let configuration = configuration.map(|_| "the configuration".to_owned());
+    let sources = sources.map(|source| format!("source {}", source.name));
+    let mut users: Vec<String> = configuration.chain(sources).collect();
     for application in &config.applications {
         let name = &application.name;
         if application.delivery.as_ref().is_some_and(|delivery| is_it(&delivery.code.repository)) {
@@ -38,6 +41,9 @@ mod tests {
         );
         let config = Config::parse(Path::new("/etc/qd/config.toml"), &text).unwrap();
         assert_eq!(used_by(&config, Path::new("/etc/qd"), folder.path()), ["source teams"]);
+        let text = format!("[configuration]\nrepository = '{}'\n", folder.path().display());
+        let config = Config::parse(Path::new("/etc/qd/config.toml"), &text).unwrap();
+        assert_eq!(used_by(&config, Path::new("/etc/qd"), folder.path()), ["the configuration"]);
         let other = tempfile::tempdir().unwrap();
         assert_eq!(used_by(&config, Path::new("/etc/qd"), other.path()), Vec::<String>::new());
     }

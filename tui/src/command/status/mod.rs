@@ -23,7 +23,8 @@ use quarterdeck_shared::application::Address;
 use quarterdeck_shared::error::hint_line;
 use quarterdeck_shared::protocol::State;
 use quarterdeck_shared::snapshot::{
-    ApplicationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object, RepositoryStatus, SpecSummary,
+    ApplicationStatus, ConfigurationStatus, ConnectionKind, ConnectionStatus, EnvironmentStatus, Object,
+    RepositoryStatus, SpecSummary,
 };
 use serde::Serialize;
 
@@ -137,6 +138,9 @@ fn banners(state: &State, context: &mut Context) -> io::Result<()> {
     if let Some(error) = &agent.configuration_error {
         let kept = "the previous configuration stays in use";
         context.output.note(&format!("warning: {} is not used, {kept}: {error}", agent.configuration))?;
+    }
+    if let Some(trouble) = agent.configuration_in_git.as_deref().and_then(ConfigurationStatus::trouble) {
+        context.output.note(&format!("warning: {trouble}"))?;
     }
     for object in state.objects.values() {
         if let Object::ApplicationSource(source) = object

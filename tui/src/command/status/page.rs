@@ -87,9 +87,14 @@ impl Facts {
     }
 }
 
-/// `teams/shop.toml of source teams at 1f3c2a9`; nothing where that is the configuration.
+/// `teams/shop.toml of source teams at 1f3c2a9`; nothing where that is the local file.
 fn defined(application: &ApplicationStatus, state: &State) -> Option<String> {
     let DefinedIn { source, file } = application.defined.as_ref()?;
+    let Some(source) = source else {
+        let commit = objects::agent(state).and_then(|agent| agent.configuration_in_git.as_deref()?.commit.as_ref());
+        let at = commit.map_or_else(String::new, |commit| format!(" at {}", commit.short()));
+        return Some(format!("{file} of the configuration in git{at}"));
+    };
     let commit = match state.objects.get(&Key::application_source(source)) {
         Some(Object::ApplicationSource(ApplicationSourceStatus { commit: Some(commit), .. })) => {
             format!(" at {}", commit.short())

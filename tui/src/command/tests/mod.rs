@@ -444,6 +444,12 @@ async fn images() {
 }
 
 #[tokio::test]
+async fn configuration_in_git() {
+    let agent = StandIn::start(|_| Reply::json(&world::with_configuration_in_git()));
+    check("configuration_in_git", &agent, &["status shop", "status"]).await;
+}
+
+#[tokio::test]
 async fn sources() {
     let agent = StandIn::start(|_| Reply::json(&world::with_sources()));
     let all = ["sources", "sources -o wide", "sources -o name", "sources -o json", "status shop", "status"];

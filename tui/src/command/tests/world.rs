@@ -550,6 +550,17 @@ pub(super) fn with_sources() -> Value {
     )
 }
 
+/// A state whose configuration is in git, with a newest commit that is wrong.
+pub(super) fn with_configuration_in_git() -> Value {
+    let in_git = json!({
+        "repository": "ssh://git@forge/ops/fleet.git", "path": "quarterdeck.toml", "commit": "4f3c2a9d".repeat(5), "signer": "alice@example.com",
+        "files": ["quarterdeck.toml"], "since": "2026-11-23T11:04:18Z",
+        "error": "ssh://git@forge/ops/fleet.git@5f3c2a9:quarterdeck.toml:7:1: unknown field `nmae`",
+    });
+    let shop = application("shop", &[], json!({"defined": {"file": "quarterdeck.toml"}}));
+    state_of(7, &[agent(json!({"configuration_in_git": in_git})), shop])
+}
+
 fn unneeded() -> Value {
     let image = |tag: &str, commit: &str, at: &str, kept: Option<&str>| {
         let name = format!("registry.example/ops/shop:{tag}");

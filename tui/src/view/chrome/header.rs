@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use quarterdeck_shared::protocol::Role;
+use quarterdeck_shared::snapshot::ConfigurationStatus;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -43,6 +44,10 @@ pub(super) fn notices(painter: &mut Painter, model: &Model, area: Rect) {
     let (bad, quiet) = (painter.theme.tone(Tone::Bad), painter.theme.tone(Tone::Plain));
     if let Some(error) = model.world.fleet.agent().and_then(|agent| agent.configuration_error.as_ref()) {
         notices.push((format!(" ✖ configuration: {error} "), bad));
+    }
+    let in_git = model.world.fleet.agent().and_then(|agent| agent.configuration_in_git.as_deref());
+    if let Some(trouble) = in_git.and_then(ConfigurationStatus::trouble) {
+        notices.push((format!(" ✖ {trouble} "), bad));
     }
     if let Some(error) = model.world.fleet.agent().and_then(|agent| agent.history_error.as_ref()) {
         notices.push((format!(" ✖ {error} "), bad));

@@ -158,6 +158,29 @@ fn events() {
     check("events", |model| press(model, "4 j"));
 }
 
+/// The newest commit is wrong: the line below the first one says so on each screen, the system screen which is in use.
+#[test]
+fn configuration_in_git() {
+    use quarterdeck_shared::snapshot::{AgentStatus, ConfigurationStatus};
+
+    check("configuration_in_git", |model| {
+        let Object::Agent(agent) = fixture::agent() else { panic!("an agent") };
+        let in_git = ConfigurationStatus {
+            repository: "ssh://git@forge/ops/fleet.git".to_owned(),
+            branch: String::new(),
+            path: "quarterdeck.toml".to_owned(),
+            commit: Some(fixture::commit('4')),
+            signer: String::new(),
+            files: vec!["quarterdeck.toml".to_owned()],
+            since: None,
+            kept: false,
+            error: Some("ssh://git@forge/ops/fleet.git@5f3c2a9:quarterdeck.toml:7:1: unknown field `nmae`".to_owned()),
+        };
+        put(model, Object::Agent(AgentStatus { configuration_in_git: Some(Box::new(in_git)), banner: None, ..agent }));
+        press(model, "5");
+    });
+}
+
 #[test]
 fn system() {
     check("system", |model| press(model, "5"));
