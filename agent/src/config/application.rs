@@ -18,7 +18,7 @@ use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
 use super::guards;
 use super::helm::WrittenHelm;
-use super::kustomize::WrittenKustomize;
+use super::kustomize::{self, WrittenKustomize};
 use super::locate::Step;
 use super::pull_secret::{self, Owner, WrittenPullSecret};
 use super::scan::{self, WrittenScan};
@@ -390,8 +390,13 @@ fn check_environments(
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
         environment.helm.check(path, environment.render, &mut say);
-        let has_post_render = environment.helm.post_render.is_some();
-        environment.kustomize.check(environment.render, has_post_render, base, &mut say);
+        let around = kustomize::Around {
+            render: environment.render,
+            path,
+            has_chart: environment.helm.has_chart(),
+            has_post_render: environment.helm.post_render.is_some(),
+        };
+        environment.kustomize.check(&around, base, &mut say);
         let selected = FilesSpec { include: environment.include.clone(), exclude: environment.exclude.clone() };
         files::check(&selected, environment.render, &mut say);
         environment.jsonnet.check(environment.render, &mut say);
@@ -426,6 +431,7 @@ fn check_environments(
         let paths = environment_source::Paths {
             path: &environment.path,
             values_files: &environment.helm.values_files,
+            file_parameters: &environment.helm.file_parameters,
             libs: &environment.jsonnet.libs,
             is_promoted: environment.promote.by != PromoteBy::None && (!written.image.is_empty() || is_followed),
         };

@@ -116,6 +116,7 @@ impl DeployBranch {
             sources: &folders,
             render,
             files: &spec.files,
+            overlay: &spec.kustomize.overlay,
             release: &Release::new(&id.application, spec, &capabilities),
             programs: &InClear { renderers, scratch, keys: &keys, elsewhere: &remotes.for_spec(&spec.kustomize) },
         };

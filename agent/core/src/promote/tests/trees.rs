@@ -9,7 +9,7 @@ use crate::render::release::Capabilities;
 use crate::tree::Node;
 use crate::tree::layered::Layered;
 use crate::tree::memory::Files;
-use quarterdeck_shared::application::{ChartSpec, FilesSpec, HelmSpec, JsonnetSpec};
+use quarterdeck_shared::application::{ChartSpec, FilesSpec, HelmSpec, JsonnetSpec, Overlay};
 
 /// Builds as kustomize does, as far as these tests go: the resources of a folder and of the folders that it names, and the
 /// tags of `images:` for the containers of pods, by the exact name. Of a chart it makes a pod as [`chart_pod`] says.
@@ -109,6 +109,7 @@ fn promoted_by(
         sources: &[],
         render,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         release,
         programs: &Small,
     };
@@ -197,7 +198,7 @@ fn a_kustomization_names_the_image_as_its_resources_do() {
         let release = &Release { name: "shop", namespace: "prod", spec, capabilities };
         let (tree, path, render) = (&Files::new(&files), "apps/shop/", RenderKind::Auto);
         let manifests =
-            Manifests { tree, path, sources: &[], render, files: &FilesSpec::default(), release, programs: &Small };
+            Manifests { tree, path, sources: &[], render, files: &FilesSpec::default(), overlay: &Overlay::default(), release, programs: &Small };
         let image = if image.contains("nginx") { "nginx" } else { "reg.example/ops/shop" };
         let image = Promoted { image: image.into(), ..to(PromoteBy::Tag) };
         let (edits, _) = promote_all(&manifests, std::slice::from_ref(&image)).unwrap();
@@ -370,6 +371,7 @@ fn promoted_beside(values_files: &[&str], files: &[(&str, &str)]) -> Result<Vec<
         sources: &["$common".to_owned()],
         render: RenderKind::Helm,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         release,
         programs: &Small,
     };

@@ -7,7 +7,7 @@ use crate::tree::sourced::{Source, Sourced};
 use quarterdeck_shared::error::Failure;
 
 fn needs_of(files: &[(&str, &str)], folder: &str) -> Result<Needs, KustomizationError> {
-    needs(&Beside::new(&Files::new(files)), folder, &Nowhere, None)
+    needs(&Beside::new(&Files::new(files)), folder, &Nowhere, Changed::default())
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_base_of_another_source_is_taken_by_its_folder() {
         ("other/c.yaml", ""),
     ]);
     let tree = Sourced { tree: &own, sources: vec![Source { folder: "$base", tree: &base }] };
-    let needs = needs(&Beside::new(&tree), "envs/prod", &Nowhere, None).unwrap();
+    let needs = needs(&Beside::new(&tree), "envs/prod", &Nowhere, Changed::default()).unwrap();
     let taken: Vec<&str> = needs.files.keys().map(String::as_str).collect();
     assert_eq!(
         taken,
