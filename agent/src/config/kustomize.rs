@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_core::charts::address::Repository;
+use quarterdeck_core::render::kustomize::leaves;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
     KustomizeSpec, MetadataIn, Overlay, PostRender, RemoteFile, RenderKind, Replicas,
@@ -128,8 +129,8 @@ impl WrittenKustomize {
             say(&["kustomize", option], format!("{option} is empty: leave it out"));
         }
         // An address is held against `remote` where the kustomization is read.
-        let leaves = |folder: &&String| folder.is_empty() || escapes(&format!("{path}/{folder}"));
-        for folder in self.components.iter().filter(leaves) {
+        let is_outside = |folder: &&String| folder.is_empty() || leaves(path, folder);
+        for folder in self.components.iter().filter(is_outside) {
             let rule = "write a folder inside the repository, as seen from the folder of the environment";
             say(&["kustomize", "components"], format!("the component {folder:?} leads out of the repository: {rule}"));
         }
@@ -137,7 +138,7 @@ impl WrittenKustomize {
             say(&["kustomize", option], message);
         });
         let files = self.patches.iter().filter_map(|patch| patch.get("path")?.as_str());
-        for file in files.filter(|file| escapes(&format!("{path}/{file}"))) {
+        for file in files.filter(|file| leaves(path, file)) {
             let rule = "write a file below the folder of the environment, or the patch itself";
             say(&["kustomize", "patches"], format!("the patch {file:?} leads out of the repository: {rule}"));
         }

@@ -238,8 +238,7 @@ impl Search<'_> {
                 }
                 let path = overlay::named_by(changed.and_then(|changed| changed.overlay), field, text, path);
                 let must_be_there = PATHS.contains(&field.as_str());
-                let is_file = must_be_there || FILES.contains(&key) || FILE_KEYS.contains(&key);
-                if is_file && is_remote(text) {
+                if is_file_field(field, key) && is_remote(text) {
                     let named = remote::Named { path, field, text, may_be_folder: must_be_there };
                     replaced.push((field.clone(), text.to_owned(), self.take_remote(&folder, &named)?));
                     continue;
@@ -356,8 +355,13 @@ fn is_valid(path: &str) -> bool {
     !path.split('/').any(|part| matches!(part, "" | "." | "..")) && !path.contains('\0')
 }
 
+/// Whether what a text in a field, or in an entry of it, names is read: kustomize fetches it where it is an address.
+pub(crate) fn is_file_field(field: &str, key: &str) -> bool {
+    PATHS.contains(&field) || FILES.contains(&key) || FILE_KEYS.contains(&key)
+}
+
 /// Every text in a value, at any depth, with the key that it is under.
-fn texts<'a>(key: &'a str, value: &'a Value) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn texts<'a>(key: &'a str, value: &'a Value) -> Vec<(&'a str, &'a str)> {
     match value {
         Value::String(text) => vec![(key, text)],
         Value::Array(items) => items.iter().flat_map(|item| texts(key, item)).collect(),

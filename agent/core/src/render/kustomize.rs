@@ -16,6 +16,7 @@ use crate::render::programs::Programs;
 use crate::render::{Made, RenderError, Request, kustomization_file};
 use crate::tree::Tree;
 use crate::tree::beside::Beside;
+use crate::tree::paths::join;
 use crate::yaml::{self, Document};
 
 pub use crate::render::kustomization::{KustomizationError, Needs};
@@ -96,6 +97,11 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
 /// What is said where templates of a chart ask the cluster.
 pub(super) const LOOKS_UP: &str =
     "its templates call `lookup`, which finds nothing: the cluster is not asked while rendering";
+
+/// Whether a path that is written in a folder leads out of the repository.
+pub fn leaves(folder: &str, path: &str) -> bool {
+    join(folder, path).is_none()
+}
 
 /// A kustomization that is built.
 pub(crate) struct Wanted<'a> {
