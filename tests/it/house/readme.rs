@@ -77,6 +77,7 @@ const WHOLE: &[&str] = &[
     "life::order",
     "life::outages",
     "life::output",
+    "life::overlaid",
     "life::own_files",
     "life::own_repository",
     "life::planned",
