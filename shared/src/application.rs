@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 pub use self::artifact::{ArtifactFollow, ArtifactSpec};
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers, Ssh, SshKey};
 pub use self::environment::{
-    ChartSpec, EnvironmentSpec, FilesSpec, HelmSpec, JsonnetSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec,
-    RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
+    ChartSpec, EnvironmentSpec, FileParameter, FilesSpec, HelmSpec, JsonnetSpec, PromoteBy, PromotePolicy, PullLogin,
+    PullSecretSpec, RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
-pub use self::kustomize::{KustomizeSpec, PostRender, RemoteFile};
+pub use self::kustomize::{KustomizeSpec, MetadataIn, Overlay, PostRender, RemoteFile, Replicas};
 pub use self::scan::{ScanException, ScanSpec, Scanner, Severity};
 pub use self::sign::{KeylessSpec, RequiredSigner, SbomFormat, SignBy, SignSpec, SignerIdentity};
 pub use self::source::{EnvironmentSource, Follow, folder_of, source_of};

@@ -2,7 +2,7 @@
 //! and fails where one of them is called `broken.yaml`. It reads no kustomization; the real tier has the real one. How often it
 //! was started is in a file beside it.
 //!
-//! Another one follows `resources`, a line each, and renders the first of `helmCharts` with the helm that it is given, where the real
+//! Another one follows `resources` and `components`, a line each, and renders the first of `helmCharts` with the helm that it is given, where the real
 //! one looks for a chart before it would have it fetched. It does NOT do: anything else that a kustomization may say.
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -38,7 +38,7 @@ follow() (
         exit 1
     fi
     under() { awk -v wanted="$1:" '/^[a-zA-Z]/ { field = $1 } field == wanted' kustomization.yaml; }
-    under resources | sed -n "s/^ *- *//p" | tr -d "'\"" | while IFS= read -r entry; do
+    { under resources; under components; } | sed -n "s/^ *- *//p" | tr -d "'\"" | while IFS= read -r entry; do
         if [ -d "$entry" ]; then
             follow "$1/$entry" || exit 1
         elif [ "${entry##*/}" = broken.yaml ]; then

@@ -60,6 +60,7 @@ mod moved;
 mod order;
 mod outages;
 mod output;
+mod overlaid;
 mod own_files;
 mod own_repository;
 mod planned;

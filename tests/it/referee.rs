@@ -18,7 +18,7 @@ use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::render::{Request, render, scope};
 use quarterdeck_core::tree::EntryMode;
 use quarterdeck_core::tree::memory::Files;
-use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, Overlay, RenderKind};
 use quarterdeck_shared::error::Failure;
 use serde_json::Value;
 
@@ -160,6 +160,7 @@ fn ours(folder: &Path) -> Result<Objects, String> {
         has_status: &|_, _| None,
         variables: None,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         release: &Release { name: NAME, namespace: NAMESPACE, spec: &spec, capabilities: &capabilities },
         jsonnet: &JsonnetSpec { libs: vec!["vendor".to_owned()], ..JsonnetSpec::default() },
         programs: &ByProgram { renderers: &renderers, scratch: scratch.path(), scrub: &str::to_owned },

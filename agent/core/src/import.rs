@@ -13,7 +13,9 @@ mod argocd;
 mod draft;
 mod fields;
 mod flux;
+mod known;
 mod source_draft;
+mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -70,6 +72,8 @@ pub struct Around {
     pub files: BTreeSet<String>,
     /// What is written in those of them that [`files_wanted`] means, as YAML or JSON.
     pub contents: BTreeMap<String, Value>,
+    /// What the kustomizations among them say.
+    pub kustomizations: BTreeMap<String, Value>,
     /// Which environment of its application each becomes.
     pub environment: String,
     /// The cluster that "the same cluster" is; by default the agent's own default.

@@ -28,12 +28,15 @@ mod splice;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use quarterdeck_shared::application::{FilesSpec, PromoteBy, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, Overlay, PromoteBy, RenderKind};
 use quarterdeck_shared::error::Hint;
+use serde_json::Value;
 
 use self::edited::Edited;
 use self::manifests::Spellings;
 use crate::git::FileEdit;
+use crate::render::kustomization::made::made;
+use crate::render::kustomize::Wanted;
 use crate::render::plain::Source;
 use crate::render::programs::Programs;
 use crate::render::release::Release;
@@ -95,6 +98,8 @@ pub struct Manifests<'a> {
     pub render: RenderKind,
     /// Which files are rendered, where they are rendered plainly.
     pub files: &'a FilesSpec,
+    /// What is written into the kustomization of the folder.
+    pub overlay: &'a Overlay,
     /// What a chart is told.
     pub release: &'a Release<'a>,
     /// Who runs the programs that render.
@@ -149,6 +154,12 @@ pub enum PromoteError {
         image: String,
         /// The directory of the kustomization.
         path: String,
+    },
+    /// The configuration says the version, and goes before what git says.
+    #[error("images in kustomize of the environment says the version of {image}, before any that git names")]
+    InOverlay {
+        /// The image.
+        image: String,
     },
     /// What names the image in a kustomization is not changed by its `images:`.
     #[error(
@@ -296,6 +307,10 @@ impl Hint for PromoteError {
             Self::Without { .. } => {
                 "an entry of `images:` changes the containers of pods alone, and only by the exact name".into()
             }
+            Self::InOverlay { .. } => {
+                "leave newTag and digest of it out of images in [application.environment.kustomize], or set `promote.by = \"none\"`"
+                    .into()
+            }
             Self::LargeFileStorage { .. } => "keep manifests in git itself".into(),
             Self::Syntax { .. } => "correct it; the image is not promoted into a file that is broken".into(),
             Self::NotUtf8 { .. } => "save it as UTF-8".into(),
@@ -342,7 +357,7 @@ pub fn promote_all(
         return Ok((Vec::new(), Vec::new()));
     }
     let folder = render::folder(manifests.tree, manifests.path)?;
-    let edits = match render::renderer(manifests.tree, &folder, manifests.render)? {
+    let edits = match render::renderer(manifests.tree, &folder, manifests.render, manifests.overlay)? {
         Renderer::Kustomize => into_kustomization(manifests, &folder, &images)?,
         Renderer::Helm => chart::into_chart(manifests, &folder, &images)?,
         Renderer::Jsonnet => return Err(PromoteError::Jsonnet { path: folder }),
@@ -370,7 +385,28 @@ struct Edits {
 /// Into the files of a folder that is rendered plainly.
 fn into_files(manifests: &Manifests<'_>, folder: &str, images: &[&Promoted]) -> Result<Edits, PromoteError> {
     let selection = Selection::read(manifests.tree, folder, manifests.files)?;
-    let sources = render::plain::sources(manifests.tree, folder, &selection)?.files;
+    into_each(manifests, folder, render::plain::sources(manifests.tree, folder, &selection)?.files, images)
+}
+
+/// Into the files that a kustomization lists which the folder does not have; built with them it has to name the artifact.
+fn into_listed(manifests: &Manifests<'_>, folder: &str, images: &[&Promoted]) -> Result<Edits, PromoteError> {
+    let listed = made(manifests.tree, folder, manifests.files)?;
+    let before = built(manifests, manifests.tree, folder)?;
+    not_in_overlay(manifests, &before, images)?;
+    let edits = into_each(manifests, folder, listed.files, images)?;
+    let tree = &Edited { tree: manifests.tree, edits: &edits.changed };
+    let after = if edits.changed.is_empty() { before } else { built(manifests, tree, folder)? };
+    named_in(&after, folder, &shown(folder), images)?;
+    Ok(edits)
+}
+
+/// Into these files.
+fn into_each(
+    manifests: &Manifests<'_>,
+    folder: &str,
+    sources: Vec<Source>,
+    images: &[&Promoted],
+) -> Result<Edits, PromoteError> {
     let (mut files, read) = (Vec::new(), sources.len());
     for Source { path, entry } in sources {
         let reading = |source| PromoteError::Read { path: path.clone(), source };
@@ -410,11 +446,15 @@ fn into_files(manifests: &Manifests<'_>, folder: &str, images: &[&Promoted]) -> 
 fn into_kustomization(manifests: &Manifests<'_>, folder: &str, images: &[&Promoted]) -> Result<Edits, PromoteError> {
     let tree = manifests.tree;
     let Some(file) = render::kustomization_file(tree, folder)? else {
+        if manifests.overlay.generate {
+            return into_listed(manifests, folder, images);
+        }
         // To build it says what is missing.
-        render::kustomize::build(tree, folder, manifests.programs)?;
+        built(manifests, tree, folder)?;
         return Ok(Edits::default());
     };
-    let output = built(tree, folder, manifests.programs)?;
+    let output = built(manifests, tree, folder)?;
+    not_in_overlay(manifests, &output, images)?;
     let reading = |source| PromoteError::Read { path: file.path.clone(), source };
     let before = tree.blob(&file).map_err(reading)?;
     let (mut content, mut edits) = (before.clone(), Edits::default());
@@ -437,21 +477,44 @@ fn into_kustomization(manifests: &Manifests<'_>, folder: &str, images: &[&Promot
     }
     let output = match edits.changed.is_empty() {
         true => output,
-        false => built(&Edited { tree, edits: &edits.changed }, folder, manifests.programs)?,
+        false => built(manifests, &Edited { tree, edits: &edits.changed }, folder)?,
     };
-    for image in images {
-        let Spellings { names: _, others } = spellings(folder, &output, image)?;
-        if !others.is_empty() {
-            let (image, objects) = (image.image.clone(), others.into_iter().collect());
-            return Err(PromoteError::Without { path: file.path, image, objects });
-        }
-    }
+    named_in(&output, folder, &file.path, images)?;
     Ok(edits)
 }
 
+/// Sees that what was built names the artifact, and nothing else of these images.
+fn named_in(output: &str, folder: &str, path: &str, images: &[&Promoted]) -> Result<(), PromoteError> {
+    for image in images {
+        let Spellings { names: _, others } = spellings(folder, output, image)?;
+        if !others.is_empty() {
+            let (image, objects) = (image.image.clone(), others.into_iter().collect());
+            return Err(PromoteError::Without { path: path.to_owned(), image, objects });
+        }
+    }
+    Ok(())
+}
+
+/// Sees that no version of these images is said by the configuration, where another one is built.
+fn not_in_overlay(manifests: &Manifests<'_>, output: &str, images: &[&Promoted]) -> Result<(), PromoteError> {
+    for image in images {
+        let Spellings { names, others } = spellings(manifests.path, output, image)?;
+        let is_said = manifests.overlay.images.iter().any(|entry| {
+            let text = |key: &str| entry.get(key).and_then(Value::as_str);
+            let name = text("newName").or(text("name")).unwrap_or_default();
+            (text("newTag").is_some() || text("digest").is_some()) && names.contains(name)
+        });
+        if is_said && !others.is_empty() {
+            return Err(PromoteError::InOverlay { image: image.image.clone() });
+        }
+    }
+    Ok(())
+}
+
 /// What kustomize makes of a folder.
-fn built(tree: &dyn Tree, folder: &str, programs: &dyn Programs) -> Result<String, PromoteError> {
-    let (built, _) = render::kustomize::build(tree, folder, programs)?;
+fn built(manifests: &Manifests<'_>, tree: &dyn Tree, folder: &str) -> Result<String, PromoteError> {
+    let wanted = Wanted { folder, overlay: manifests.overlay, files: manifests.files };
+    let (built, _) = render::kustomize::build(tree, &wanted, manifests.programs)?;
     String::from_utf8(built.output).map_err(|_| {
         let source = render::kustomize::KustomizeError::Output(YamlError::NotUtf8 { line: 1 });
         PromoteError::Render(RenderError::Kustomize { path: folder.to_owned(), source })

@@ -18,7 +18,7 @@ use super::finding::Finding;
 use super::follow::{self, Target, WrittenFollow};
 use super::guards;
 use super::helm::WrittenHelm;
-use super::kustomize::WrittenKustomize;
+use super::kustomize::{self, WrittenKustomize};
 use super::locate::Step;
 use super::pull_secret::{self, Owner, WrittenPullSecret};
 use super::scan::{self, WrittenScan};
@@ -107,6 +107,7 @@ impl WrittenEnvironment {
         environment_source::Paths {
             path: &self.path,
             values_files: &self.helm.values_files,
+            file_parameters: &self.helm.file_parameters,
             libs: &self.jsonnet.libs,
             is_promoted: is_promoted && self.promote.by != PromoteBy::None,
             named: self.promote.source.as_ref(),
@@ -422,8 +423,13 @@ fn check_environments(
             say(&["namespace"], "the namespace of objects that name none: write namespace = \"…\"".to_owned());
         }
         environment.helm.check(path, environment.render, &mut say);
-        let has_post_render = environment.helm.post_render.is_some();
-        environment.kustomize.check(environment.render, has_post_render, base, &mut say);
+        let around = kustomize::Around {
+            render: environment.render,
+            path,
+            has_chart: environment.helm.has_chart(),
+            has_post_render: environment.helm.post_render.is_some(),
+        };
+        environment.kustomize.check(&around, base, &mut say);
         let selected = FilesSpec { include: environment.include.clone(), exclude: environment.exclude.clone() };
         files::check(&selected, environment.render, &mut say);
         environment.jsonnet.check(environment.render, &mut say);

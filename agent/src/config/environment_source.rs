@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use quarterdeck_shared::application::{ArtifactSpec, EnvironmentSource, EnvironmentSourceName, folder_of, source_of};
+use quarterdeck_shared::application::{
+    ArtifactSpec, EnvironmentSource, EnvironmentSourceName, FileParameter, folder_of, source_of,
+};
 use serde::Deserialize;
 
 use super::artifact::WrittenArtifact;
@@ -136,6 +138,8 @@ pub(super) struct Paths<'a> {
     pub(super) path: &'a str,
     /// The values files of its chart.
     pub(super) values_files: &'a [String],
+    /// Values of a chart that are the texts of files.
+    pub(super) file_parameters: &'a [FileParameter],
     /// The folders of its jsonnet libraries.
     pub(super) libs: &'a [String],
     /// Whether images are written into its files.
@@ -203,7 +207,8 @@ impl<'a> Paths<'a> {
     fn all(&self) -> impl Iterator<Item = Named<'a>> {
         let values_files = self.values_files.iter().map(|path| (VALUES_FILES, path.as_str()));
         let libs = self.libs.iter().map(|path| (LIBS, path.as_str()));
-        [(PATH, self.path)].into_iter().chain(values_files).chain(libs)
+        let parameters = self.file_parameters.iter().map(|one| (FILE_PARAMETERS, one.path.as_str()));
+        [(PATH, self.path)].into_iter().chain(values_files).chain(parameters).chain(libs)
     }
 
     /// What a promotion may change: the values files where there are some, else the folder of the manifests.
@@ -215,4 +220,5 @@ impl<'a> Paths<'a> {
 
 const PATH: &[&str] = &["path"];
 const VALUES_FILES: &[&str] = &["helm", "values_files"];
+const FILE_PARAMETERS: &[&str] = &["helm", "file_parameters"];
 const LIBS: &[&str] = &["jsonnet", "libs"];

@@ -9,7 +9,9 @@ use quarterdeck_core::charts::versions::Wanted;
 use serde::Deserialize;
 use serde_json::Value;
 
-use quarterdeck_shared::application::{ApplicationName, ApplicationSpec, ChartSpec, HelmSpec, RenderKind};
+use quarterdeck_shared::application::{
+    ApplicationName, ApplicationSpec, ChartSpec, FileParameter, HelmSpec, RenderKind,
+};
 use quarterdeck_shared::error::chain;
 
 use super::Interval;
@@ -26,6 +28,8 @@ pub(super) struct WrittenHelm {
     release_name: Option<String>,
     pub(super) values_files: Vec<String>,
     values: serde_json::Map<String, Value>,
+    pub(super) file_parameters: Vec<FileParameter>,
+    skip_crds: bool,
     pub(super) skip_hooks: bool,
     hook_timeout: Option<Interval>,
     pub(super) post_render: Option<WrittenPostRender>,
@@ -34,11 +38,36 @@ pub(super) struct WrittenHelm {
 impl WrittenHelm {
     /// What it means.
     pub(super) fn read(self, base: &Path) -> HelmSpec {
-        let Self { chart, release_name, values_files, values, skip_hooks, hook_timeout, post_render } = self;
+        let Self {
+            chart,
+            release_name,
+            values_files,
+            values,
+            file_parameters,
+            skip_crds,
+            skip_hooks,
+            hook_timeout,
+            post_render,
+        } = self;
         let hook_timeout = hook_timeout.map_or(HelmSpec::HOOK_TIMEOUT, |timeout| timeout.0);
         let chart = chart.map(|chart| chart.read(base));
         let post_render = post_render.map(WrittenPostRender::read);
-        HelmSpec { chart, release_name, values_files, values, skip_hooks, hook_timeout, post_render }
+        HelmSpec {
+            chart,
+            release_name,
+            values_files,
+            values,
+            file_parameters,
+            skip_crds,
+            skip_hooks,
+            hook_timeout,
+            post_render,
+        }
+    }
+
+    /// Whether the chart comes from elsewhere.
+    pub(super) fn has_chart(&self) -> bool {
+        self.chart.is_some()
     }
 
     /// Everything that is wrong with it.
@@ -66,6 +95,7 @@ impl WrittenHelm {
         for path in self.values_files.iter().filter(|path| path.is_empty() || escapes(path)) {
             say(&["helm", "values_files"], format!("the values file {path:?} must be a file inside the repository"));
         }
+        self.check_file_parameters(say);
         if let Some(post_render) = &self.post_render {
             post_render.check(say);
         }
@@ -74,6 +104,28 @@ impl WrittenHelm {
         }
     }
 }
+
+impl WrittenHelm {
+    fn check_file_parameters(&self, say: &mut impl FnMut(&[&'static str], String)) {
+        let mut say = |message: String| say(&["helm", "file_parameters"], message);
+        if self.file_parameters.len() > FILE_PARAMETERS_MAX {
+            let count = self.file_parameters.len();
+            say(format!("{count} file_parameters are more than {FILE_PARAMETERS_MAX}: write some as values"));
+        }
+        for FileParameter { name, path } in &self.file_parameters {
+            // Helm reads several of them in one text, and each as NAME=FILE.
+            if name.is_empty() || name.contains([',', '=', '\n']) {
+                say(format!("{name:?} is not the name of a value: write its keys with dots, as config.text"));
+            }
+            if path.is_empty() || escapes(path) {
+                say(format!("the file {path:?} of the parameter {name} must be a file inside the repository"));
+            }
+        }
+    }
+}
+
+/// Files whose texts are values: each is an argument of helm, and charts that want one want some.
+const FILE_PARAMETERS_MAX: usize = 100;
 
 /// `[application.environment.helm.chart]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

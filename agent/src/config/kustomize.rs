@@ -1,11 +1,15 @@
-//! What kustomizations may take from elsewhere, and what kustomize changes in the objects of a chart, as it is written.
+//! What kustomizations may take from elsewhere, what an environment writes into its own, and what kustomize changes in the objects of a
+//! chart, as it is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quarterdeck_core::charts::address::Repository;
+use quarterdeck_core::render::kustomize::leaves;
 use quarterdeck_git::url::{RepositoryUrl, redact};
-use quarterdeck_shared::application::{KustomizeSpec, PostRender, RemoteFile, RenderKind};
+use quarterdeck_shared::application::{
+    KustomizeSpec, MetadataIn, Overlay, PostRender, RemoteFile, RenderKind, Replicas,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -23,6 +27,30 @@ const CHANGES_MAX: usize = 100;
 pub(super) struct WrittenKustomize {
     remote: Vec<String>,
     remote_file: Vec<WrittenFile>,
+    generate: bool,
+    namespace: Option<String>,
+    name_prefix: Option<String>,
+    name_suffix: Option<String>,
+    pub(super) components: Vec<String>,
+    patches: Vec<Map<String, Value>>,
+    images: Vec<Map<String, Value>>,
+    replicas: Vec<Replicas>,
+    labels: BTreeMap<String, String>,
+    labels_in: MetadataIn,
+    annotations: BTreeMap<String, String>,
+    annotations_in: MetadataIn,
+}
+
+/// Of what the environment is whose kustomize is checked.
+pub(super) struct Around<'a> {
+    /// How its manifests are rendered.
+    pub(super) render: RenderKind,
+    /// The folder of its manifests.
+    pub(super) path: &'a str,
+    /// Whether its chart is from elsewhere.
+    pub(super) has_chart: bool,
+    /// Whether kustomize changes the objects of its chart.
+    pub(super) has_post_render: bool,
 }
 
 /// `[[application.environment.kustomize.remote_file]]`.
@@ -37,27 +65,116 @@ impl WrittenKustomize {
     /// What it means.
     pub(super) fn read(self) -> KustomizeSpec {
         let file = |WrittenFile { url, sha256 }| RemoteFile { url, sha256 };
-        KustomizeSpec { remote: self.remote, remote_files: self.remote_file.into_iter().map(file).collect() }
+        let overlay = self.overlay();
+        KustomizeSpec { remote: self.remote, remote_files: self.remote_file.into_iter().map(file).collect(), overlay }
+    }
+
+    fn overlay(&self) -> Overlay {
+        let Self {
+            remote: _,
+            remote_file: _,
+            generate,
+            namespace,
+            name_prefix,
+            name_suffix,
+            components,
+            patches,
+            images,
+            replicas,
+            labels,
+            labels_in,
+            annotations,
+            annotations_in,
+        } = self.clone();
+        Overlay {
+            generate,
+            namespace,
+            name_prefix,
+            name_suffix,
+            components,
+            patches,
+            images,
+            replicas,
+            labels,
+            labels_in,
+            annotations,
+            annotations_in,
+        }
     }
 
     /// Everything that is wrong with it. A chart is changed by kustomize where it has a `post_render`.
-    pub(super) fn check(
-        &self,
-        render: RenderKind,
-        has_post_render: bool,
-        base: &Path,
-        say: &mut impl FnMut(&[&'static str], String),
-    ) {
-        let is_for_others = match render {
+    pub(super) fn check(&self, around: &Around<'_>, base: &Path, say: &mut impl FnMut(&[&'static str], String)) {
+        let is_of_chart = around.has_chart || around.render == RenderKind::Helm;
+        let is_for_others = match around.render {
             RenderKind::Auto | RenderKind::Kustomize => false,
-            RenderKind::Helm => !has_post_render,
+            RenderKind::Helm => !around.has_post_render,
             RenderKind::Plain | RenderKind::Jsonnet => true,
         };
         if *self != Self::default() && is_for_others {
             let message = "settings of kustomize, and render is not \"kustomize\": leave out one of the two";
             say(&["kustomize"], message.to_owned());
+        } else if is_of_chart && !self.overlay().is_empty() {
+            let message = "a chart has no kustomization to write into: change its objects by helm.post_render";
+            say(&["kustomize"], message.to_owned());
         }
-        let Self { remote, remote_file } = self;
+        self.check_overlay(around.path, say);
+        self.check_remotes(base, say);
+    }
+
+    /// Everything that is wrong with what is written into the kustomization.
+    fn check_overlay(&self, path: &str, say: &mut impl FnMut(&[&'static str], String)) {
+        let texts =
+            [("namespace", &self.namespace), ("name_prefix", &self.name_prefix), ("name_suffix", &self.name_suffix)];
+        for (option, _) in texts.into_iter().filter(|(_, text)| text.as_ref().is_some_and(String::is_empty)) {
+            say(&["kustomize", option], format!("{option} is empty: leave it out"));
+        }
+        // An address is held against `remote` where the kustomization is read.
+        let is_outside = |folder: &&String| folder.is_empty() || leaves(path, folder);
+        for folder in self.components.iter().filter(is_outside) {
+            let rule = "write a folder inside the repository, as seen from the folder of the environment";
+            say(&["kustomize", "components"], format!("the component {folder:?} leads out of the repository: {rule}"));
+        }
+        changes(&self.patches, &self.images, &["patch", "path"], &mut |option, message| {
+            say(&["kustomize", option], message);
+        });
+        let files = self.patches.iter().filter_map(|patch| patch.get("path")?.as_str());
+        for file in files.filter(|file| leaves(path, file)) {
+            let rule = "write a file below the folder of the environment, or the patch itself";
+            say(&["kustomize", "patches"], format!("the patch {file:?} leads out of the repository: {rule}"));
+        }
+        let counts = [
+            ("components", self.components.len()),
+            ("replicas", self.replicas.len()),
+            ("labels", self.labels.len()),
+            ("annotations", self.annotations.len()),
+        ];
+        for (option, count) in counts.into_iter().filter(|(_, count)| *count > CHANGES_MAX) {
+            say(&["kustomize", option], too_many(option, count));
+        }
+        let mut names = BTreeSet::new();
+        for Replicas { name, count: _ } in &self.replicas {
+            if name.is_empty() || !names.insert(name) {
+                let message = format!("replicas name {name:?} twice, or not at all: write each object once");
+                say(&["kustomize", "replicas"], message);
+            }
+        }
+        for (option, place, pairs) in
+            [("labels_in", self.labels_in, &self.labels), ("annotations_in", self.annotations_in, &self.annotations)]
+        {
+            if place != MetadataIn::Objects && pairs.is_empty() {
+                let of = option.trim_end_matches("_in");
+                say(&["kustomize", option], format!("{option} says where {of} are written, and there are none"));
+            }
+        }
+        if self.annotations_in == MetadataIn::Selectors {
+            let message = "annotations are in no selector: write \"objects\" or \"templates\"";
+            say(&["kustomize", "annotations_in"], message.to_owned());
+        }
+    }
+
+    /// Everything that is wrong with what may be taken from elsewhere.
+    fn check_remotes(&self, base: &Path, say: &mut impl FnMut(&[&'static str], String)) {
+        let Self { remote, remote_file, .. } = self;
         if remote.len() + remote_file.len() > REMOTES_MAX {
             let count = remote.len() + remote_file.len();
             say(&["kustomize"], format!("{count} remotes are more than {REMOTES_MAX}: copy some into the repository"));
@@ -122,8 +239,47 @@ pub(super) struct WrittenPostRender {
 }
 
 /// What kustomize knows of a patch and of an image.
-const OF_PATCH: &[&str] = &["patch", "target", "options"];
+const OF_PATCH: &[&str] = &["patch", "path", "target", "options"];
 const OF_IMAGE: &[&str] = &["name", "newName", "newTag", "digest", "tagSuffix"];
+
+fn too_many(option: &str, count: usize) -> String {
+    format!("{count} {option} are more than {CHANGES_MAX}: write them into a kustomization, and name it by path")
+}
+
+/// Everything that is wrong with patches and images of a kustomization; of `sources` a patch has one.
+fn changes(
+    patches: &[Map<String, Value>],
+    images: &[Map<String, Value>],
+    sources: &[&'static str],
+    say: &mut impl FnMut(&'static str, String),
+) {
+    for (option, entries, known, needed) in
+        [("patches", patches, OF_PATCH, sources), ("images", images, OF_IMAGE, &["name"])]
+    {
+        if entries.len() > CHANGES_MAX {
+            say(option, too_many(option, entries.len()));
+        }
+        let is_known =
+            |key: &str| known.contains(&key) && (option != "patches" || key != "path" || sources.contains(&"path"));
+        for entry in entries {
+            if let Some(unknown) = entry.keys().find(|key| !is_known(key)) {
+                let all: Vec<&str> = known.iter().copied().filter(|key| is_known(key)).collect();
+                say(option, format!("unknown field {unknown:?} in {option}; there are: {}", all.join(", ")));
+            }
+            let is_text = |key: &&&str| !entry.get(**key).and_then(Value::as_str).unwrap_or_default().is_empty();
+            match needed.iter().filter(is_text).count() {
+                1 => {}
+                0 => say(option, format!("an entry of {option} has no {}: write it as text", needed.join(" or "))),
+                _ => {
+                    say(option, format!("an entry of {option} has {}: leave out one of the two", needed.join(" and ")))
+                }
+            }
+            if entry.values().any(has_date) {
+                say(option, format!("a date in {option} is not text: write it in quotes"));
+            }
+        }
+    }
+}
 
 impl WrittenPostRender {
     /// What it means.
@@ -142,29 +298,6 @@ impl WrittenPostRender {
         if let Some(path) = path.as_ref().filter(|path| escapes(path)) {
             say("path", format!("the path {path:?} must be a folder inside the repository"));
         }
-        for (option, entries, known, needed) in
-            [("patches", patches, OF_PATCH, "patch"), ("images", images, OF_IMAGE, "name")]
-        {
-            if entries.len() > CHANGES_MAX {
-                let count = entries.len();
-                say(
-                    option,
-                    format!(
-                        "{count} {option} are more than {CHANGES_MAX}: write them into a kustomization, and name it by path"
-                    ),
-                );
-            }
-            for entry in entries {
-                if let Some(unknown) = entry.keys().find(|key| !known.contains(&key.as_str())) {
-                    say(option, format!("unknown field {unknown:?} in {option}; there are: {}", known.join(", ")));
-                }
-                if entry.get(needed).and_then(Value::as_str).unwrap_or_default().is_empty() {
-                    say(option, format!("an entry of {option} has no {needed}: write it as text"));
-                }
-                if entry.values().any(has_date) {
-                    say(option, format!("a date in {option} is not text: write it in quotes"));
-                }
-            }
-        }
+        changes(patches, images, &["patch"], &mut say);
     }
 }

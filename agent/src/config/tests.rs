@@ -506,6 +506,51 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             7,
             "write the 64 digits of `sha256sum`",
         ),
+        (format!("{application}kustomize.components = ['../x']\n"), 7, "leads out of the repository: write a folder"),
+        (
+            format!("{application}kustomize.patches = [{{ path = '../x' }}]\n"),
+            7,
+            "leads out of the repository: write a file",
+        ),
+        (
+            format!("{application}kustomize.patches = [{{ patch = 'a', path = 'b' }}]\n"),
+            7,
+            "has patch and path: leave out",
+        ),
+        (
+            format!("{application}kustomize.patches = [{{ target = {{}} }}]\n"),
+            7,
+            "an entry of patches has no patch or path",
+        ),
+        (
+            format!("{application}kustomize.images = [{{ name = 'a', tag = '1' }}]\n"),
+            7,
+            "unknown field \"tag\" in images",
+        ),
+        (format!("{application}kustomize.replicas = [{{ name = '', count = 1 }}]\n"), 7, "write each object once"),
+        (format!("{application}kustomize.name_prefix = ''\n"), 7, "name_prefix is empty"),
+        (format!("{application}kustomize.labels_in = 'selectors'\n"), 7, "labels are written, and there are none"),
+        (
+            format!("{application}kustomize.annotations = {{ a = 'b' }}\nkustomize.annotations_in = 'selectors'\n"),
+            8,
+            "annotations are in no selector",
+        ),
+        (format!("{application}render = 'plain'\nkustomize.generate = true\n"), 8, "render is not \"kustomize\""),
+        (
+            format!("{application}render = 'helm'\nhelm.post_render.path = 'a'\nkustomize.namespace = 'b'\n"),
+            9,
+            "change its objects by helm.post_render",
+        ),
+        (
+            format!("{application}helm.file_parameters = [{{ name = 'a,b', path = 'c' }}]\n"),
+            7,
+            "is not the name of a value",
+        ),
+        (
+            format!("{application}helm.file_parameters = [{{ name = 'a', path = '../c' }}]\n"),
+            7,
+            "inside the repository",
+        ),
         (format!("{application}[application.environment.helm.post_render]\n"), 7, "post_render changes nothing"),
         (format!("{application}helm.post_render.path = '../x'\n"), 7, "must be a folder inside the repository"),
         (

@@ -121,6 +121,7 @@ impl DeployBranch {
             into: into_folder.as_deref(),
             render,
             files: &spec.files,
+            overlay: &spec.kustomize.overlay,
             release: &Release::new(&id.application, spec, &capabilities),
             programs: &InClear { renderers, scratch, keys: &keys, elsewhere: &remotes.for_spec(&spec.kustomize) },
         };

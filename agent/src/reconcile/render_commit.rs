@@ -92,6 +92,7 @@ pub(super) async fn render(
             has_status: &has_status,
             variables: variables.as_ref(),
             files: &spec.files,
+            overlay: &spec.kustomize.overlay,
             jsonnet: &spec.jsonnet,
             release: &Release::new(&id.application, &spec, &capabilities),
             programs: &programs,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use quarterdeck_core::render::built::Built;
 use quarterdeck_core::render::chart::Chart;
+use quarterdeck_core::render::helm::file_parameters;
 use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::tree::Tree;
 
@@ -26,7 +27,10 @@ pub(super) fn template(
     files::write(tree, &chart.files, &root, &mut bytes_left)?;
     let mut arguments: Vec<OsString> =
         vec![program.subcommand().into(), release.name.into(), root.join(&chart.folder).into()];
-    arguments.extend(["--namespace".into(), release.namespace.into(), "--include-crds".into()]);
+    arguments.extend(["--namespace".into(), release.namespace.into()]);
+    if !release.spec.skip_crds {
+        arguments.push("--include-crds".into());
+    }
     if let Some(version) = &capabilities.kube_version {
         arguments.extend(["--kube-version".into(), version.into()]);
     }
@@ -42,6 +46,12 @@ pub(super) fn template(
         if values.is_empty() { Vec::new() } else { serde_json::Value::from(values.clone()).to_string().into_bytes() };
     if !values.is_empty() {
         arguments.extend(["--values".into(), "-".into()]);
+    }
+    for parameter in &release.spec.file_parameters {
+        let path = root.join(file_parameters::place(parameter)).display().to_string();
+        // A comma begins the next one.
+        let path = path.replace('\\', r"\\").replace(',', r"\,");
+        arguments.extend(["--set-file".into(), format!("{}={path}", parameter.name).into()]);
     }
     run(program, &root, &arguments, &values, is_warning).map_err(|error| match error {
         BuildError::Program { program, source: ProgramError::Failed { status, stderr } } => {

@@ -3,7 +3,7 @@ use quarterdeck_core::render::scope;
 use quarterdeck_core::render::{RenderError, Rendered, Request, render};
 use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::memory::Files;
-use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, Overlay, RenderKind};
 use quarterdeck_shared::error::Failure;
 use serde_json::json;
 
@@ -49,6 +49,7 @@ fn try_render_of(
         has_status,
         variables: None,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         release,
         jsonnet: &JsonnetSpec::default(),
         programs,
@@ -253,6 +254,7 @@ fn jsonnet_is_evaluated_with_its_arguments_in_files_and_nothing_that_no_import_r
             has_status: &|_, _| None,
             variables: None,
             files: &FilesSpec::default(),
+            overlay: &Overlay::default(),
             release: &Release {
                 name: "shop",
                 namespace: "prod",
@@ -327,6 +329,7 @@ fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_n
         has_status: &|_, _| None,
         variables: None,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         release,
         jsonnet: &JsonnetSpec::default(),
         programs,

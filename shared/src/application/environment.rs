@@ -31,7 +31,7 @@ pub struct EnvironmentSpec {
     pub render: RenderKind,
     /// Which of its files are rendered, where they are rendered plainly.
     pub files: FilesSpec,
-    /// What kustomizations may take from elsewhere.
+    /// What kustomizations may take from elsewhere, and what is changed in its own.
     pub kustomize: KustomizeSpec,
     /// What a chart is given.
     pub helm: HelmSpec,
@@ -230,6 +230,10 @@ pub struct HelmSpec {
     pub values_files: Vec<String>,
     /// Values that overrule all files.
     pub values: serde_json::Map<String, serde_json::Value>,
+    /// Values that are the texts of files; they overrule all others.
+    pub file_parameters: Vec<FileParameter>,
+    /// Deploys a chart without the definitions in its folder `crds`.
+    pub skip_crds: bool,
     /// Deploys a chart that has hooks without them.
     pub skip_hooks: bool,
     /// Each hook has to be done within this time.
@@ -250,11 +254,23 @@ impl Default for HelmSpec {
             release_name: None,
             values_files: Vec::new(),
             values: serde_json::Map::new(),
+            file_parameters: Vec::new(),
+            skip_crds: false,
             skip_hooks: false,
             hook_timeout: Self::HOOK_TIMEOUT,
             post_render: None,
         }
     }
+}
+
+/// A value of a chart that is the text of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileParameter {
+    /// The value, as `helm --set-file` reads it: `config.text`, `files[0].content`.
+    pub name: String,
+    /// The file, from the root of the repository.
+    pub path: String,
 }
 
 /// A chart of a registry or a chart repository.

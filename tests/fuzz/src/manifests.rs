@@ -18,7 +18,7 @@ use quarterdeck_core::sync::{APPLICATION_LABEL, concede, drift, ignore, managed_
 use quarterdeck_core::tree::EntryMode;
 use quarterdeck_core::tree::memory::Files;
 use quarterdeck_core::yaml::{self, Document, YamlError};
-use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, Overlay, RenderKind};
 use serde_json::Value;
 
 const FIRST: &str = "apps/shop/a.yaml";
@@ -74,6 +74,7 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
         has_status: &|_, _| None,
         variables: None,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         jsonnet: &JsonnetSpec::default(),
         release: &Release {
             name: "shop",

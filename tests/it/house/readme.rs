@@ -79,6 +79,7 @@ const WHOLE: &[&str] = &[
     "life::order",
     "life::outages",
     "life::output",
+    "life::overlaid",
     "life::own_files",
     "life::own_repository",
     "life::planned",

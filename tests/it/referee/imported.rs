@@ -191,6 +191,7 @@ fn ours(repository: &Repository, case: &Case, referee: &dyn Referee) -> Result<O
         has_status: &|_, _| None,
         variables: variables.as_ref(),
         files: &spec.files,
+        overlay: &spec.kustomize.overlay,
         jsonnet: &spec.jsonnet,
         release: &Release::new(&case.application, spec, &capabilities),
         programs: &ByProgram { renderers: &renderers, scratch: scratch.path(), scrub: &str::to_owned },

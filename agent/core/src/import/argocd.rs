@@ -5,6 +5,7 @@ mod clusters;
 mod directory;
 mod expand;
 mod expression;
+mod kustomize;
 mod parameters;
 mod project;
 mod referenced;
@@ -33,15 +34,18 @@ const REASONS: &[(&str, Outcome, &str)] = &[
     ("spec.syncPolicy.managedNamespaceMetadata", Outcome::Not, "add a Namespace with these labels to the manifests"),
     ("spec.sourceHydrator", Outcome::Not, "rendered manifests are not written to git: `qd manifests` shows them"),
     ("spec.source.plugin", Outcome::Not, "there are no plugins: commit the plugin's output"),
+    ("spec.source.kustomize.version", Outcome::Otherwise, "the installed kustomize renders"),
+    ("spec.source.kustomize.kubeVersion", Outcome::Not, CHARTS_OF_KUSTOMIZE),
+    ("spec.source.kustomize.apiVersions", Outcome::Not, CHARTS_OF_KUSTOMIZE),
     ("spec.source.kustomize", Outcome::Not, "write it into the kustomization.yaml at the path"),
-    ("spec.source.helm.skipCrds", Outcome::Not, "CRDs of a chart are always deployed"),
-    ("spec.source.helm.fileParameters", Outcome::Not, "write the content of the file into a values file"),
     ("spec.source.helm.passCredentials", Outcome::Not, "credentials are only sent to their own host"),
     ("spec.source.helm.skipTests", Outcome::Otherwise, "a sync never runs the tests of a chart"),
     ("spec.source.helm.version", Outcome::Otherwise, "the installed helm renders, 3 or 4"),
     ("spec.source.helm", Outcome::Not, "not supported: write it into a values file"),
     ("metadata.finalizers", Outcome::Otherwise, "objects stay when an application is removed from the configuration"),
 ];
+
+const CHARTS_OF_KUSTOMIZE: &str = "charts of a kustomization are rendered without what the cluster serves";
 
 /// Options of a sync, and what is said of them where they are not carried over as they are.
 const OPTIONS: &[(&str, Outcome, &str)] = &[

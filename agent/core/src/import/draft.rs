@@ -53,6 +53,8 @@ pub struct Environment {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) create_namespace: bool,
     pub(super) sync: Sync,
+    #[serde(skip_serializing_if = "Kustomize::is_empty")]
+    pub(super) kustomize: Kustomize,
     #[serde(skip_serializing_if = "Helm::is_empty")]
     pub(super) helm: Helm,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +113,48 @@ pub(super) struct Variables {
     pub(super) from: Vec<Value>,
 }
 
+/// `[application.environment.kustomize]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct Kustomize {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) remote: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) generate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) namespace: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name_suffix: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) components: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) labels_in: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) annotations_in: Option<&'static str>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) labels: Map<String, Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) annotations: Map<String, Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) patches: Vec<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) images: Vec<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) replicas: Vec<Map<String, Value>>,
+}
+
+impl Kustomize {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it says nothing of what is written into a kustomization.
+    pub(super) fn writes_nothing(&self) -> bool {
+        Self { remote: self.remote.clone(), ..Self::default() } == *self
+    }
+}
+
 /// `[application.environment.jsonnet]`
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(super) struct Jsonnet {
@@ -138,7 +182,11 @@ pub(super) struct Helm {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) values_files: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) skip_crds: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) skip_hooks: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) file_parameters: Vec<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) chart: Option<Chart>,
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -179,6 +227,15 @@ pub(super) fn label(name: &str) -> String {
     let dashed: String = lower.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let cut: String = dashed.trim_matches('-').chars().take(NAME_MAX).collect();
     cut.trim_end_matches('-').to_owned()
+}
+
+/// An entry of a list without nulls, and a tag that is written as a number is a text.
+pub(super) fn texts(mut entry: Map<String, Value>) -> Map<String, Value> {
+    remove_nulls(&mut entry);
+    for value in entry.values_mut().filter(|value| value.is_number()) {
+        *value = Value::from(value.to_string());
+    }
+    entry
 }
 
 /// Removes nulls, which TOML cannot say; how many.

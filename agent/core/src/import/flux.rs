@@ -3,6 +3,7 @@
 mod artifact;
 mod image;
 mod kustomization;
+mod overlay;
 mod post_render;
 mod release;
 mod source;

@@ -557,6 +557,7 @@ spec: {{ suspend: true, chartRef: {{ kind: OCIRepository, name: podinfo }} }}
         { "name": "shop", "environment": [{
             "name": "default", "repository": "ssh://git@git.example.org/ops/fleet", "branch": "main", "path": "apps/shop",
             "namespace": "shop", "sync": { "automatic": true, "prune": true, "self_heal": true },
+            "kustomize": { "generate": true, "namespace": "shop" },
         }] },
         { "name": "web", "environment": [{
             "name": "default", "repository": OWN, "namespace": "web", "create_namespace": true,
@@ -869,18 +870,124 @@ fn values_that_are_no_map_and_sources_without_manifests_are_told() {
 }
 
 #[test]
-fn a_folder_of_kustomizations_is_told_as_flux_makes_one_of_them() {
+fn a_folder_without_a_kustomization_is_one_as_flux_makes_it() {
     let text = SOURCES.to_owned() + KUSTOMIZATION.trim_start_matches("---\n");
     let text = text.replace("ssh://git@git.example.org/ops/fleet", OWN);
-    let line = "Kustomization flux-system/shop: not imported spec.path: folders below it have kustomizations, and Flux makes one of them all: add a kustomization.yaml that lists them, as `kustomize create --autodetect --recursive` does";
-    for (files, is_told) in [
+    for (files, is_made) in [
         (vec!["apps/shop/web/kustomization.yaml", "apps/shop/web/a.yaml"], true),
         (vec!["apps/shop/kustomization.yaml", "apps/shop/web/kustomization.yaml"], false),
         (vec!["apps/shop/a.yaml", "apps/shopping/kustomization.yaml"], false),
     ] {
-        let (_, told) = read(Tool::Flux, &text, &around(&files));
-        assert_eq!(told, if is_told { vec![line.to_owned()] } else { Vec::new() }, "{files:?}");
+        let (drafts, told) = read(Tool::Flux, &text, &around(&files));
+        assert_eq!(told, Vec::<String>::new(), "{files:?}");
+        assert_eq!(drafts[0]["environment"][0]["kustomize"]["generate"] == true, is_made, "{files:?}");
     }
+}
+
+#[test]
+fn what_flux_writes_into_a_kustomization_is_written_by_the_environment() {
+    let spec = "path: ./apps/shop, targetNamespace: shop, namePrefix: eu-, nameSuffix: -1, commonMetadata: { labels: { team: a, year: 1 }, annotations: { b: c } }, \
+                components: [../../parts/tls, ../../parts/gone], ignoreMissingComponents: true, patches: [{ patch: '- op: remove', target: { kind: Job, name: null } }], \
+                images: [{ name: shop, newTag: 2 }], sourceRef: { kind: GitRepository, name: fleet }";
+    let text = format!(
+        "{SOURCES}apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{ name: shop, namespace: flux-system }}\nspec: {{ {spec} }}\n"
+    );
+    let text = text.replace("ssh://git@git.example.org/ops/fleet", OWN);
+    let wanted = json!({
+        "namespace": "shop", "name_prefix": "eu-", "name_suffix": "-1", "components": ["../../parts/tls"],
+        "labels": { "team": "a", "year": "1" }, "annotations": { "b": "c" },
+        "patches": [{ "patch": "- op: remove", "target": { "kind": "Job" } }], "images": [{ "name": "shop", "newTag": "2" }],
+    });
+    let files = ["apps/shop/kustomization.yaml", "parts/tls/kustomization.yaml"];
+    let (drafts, told) = read(Tool::Flux, &text, &around(&files));
+    assert_eq!(drafts[0]["environment"][0]["kustomize"], wanted);
+    let gone = "Kustomization flux-system/shop: differs spec.components: ../../parts/gone is missing, and is omitted: add it to kustomize.components once it exists";
+    assert_eq!(told, [gone]);
+    // What is there of another repository is not known.
+    let (drafts, told) = read(Tool::Flux, &text, &around(&[]));
+    let unknown = "Kustomization flux-system/shop: not imported spec.ignoreMissingComponents: a missing component is an error: omit it";
+    assert_eq!((&drafts[0]["environment"][0]["kustomize"]["generate"], told), (&json!(true), vec![unknown.to_owned()]));
+}
+
+#[test]
+fn what_argo_cd_writes_into_a_kustomization_is_written_by_the_environment() {
+    let of = |options: &str| {
+        let source = "repoURL: https://git.example.org/a.git, path: a";
+        read(Tool::ArgoCd, &application(&format!("source: {{ {source}, kustomize: {{ {options} }} }}")), &around(&[]))
+    };
+    let (drafts, told) = of(
+        "namePrefix: eu-, nameSuffix: -1, namespace: web, images: ['shop=r/shop:2', 'nginx@sha256:1'], \
+         replicas: [{ name: shop, count: '3' }], components: [../tls], patches: [{ path: a.yaml, options: { allowNameChange: true } }], \
+         commonLabels: { team: a }, commonAnnotations: { b: $c }, forceCommonLabels: true",
+    );
+    let wanted = json!({
+        "namespace": "web", "name_prefix": "eu-", "name_suffix": "-1", "components": ["../tls"], "labels_in": "selectors",
+        "annotations_in": "templates", "labels": { "team": "a" }, "annotations": { "b": "$c" },
+        "patches": [{ "path": "a.yaml", "options": { "allowNameChange": true } }],
+        "images": [{ "name": "shop", "newName": "r/shop", "newTag": "2" }, { "name": "nginx", "newName": "nginx", "digest": "sha256:1" }],
+        "replicas": [{ "name": "shop", "count": 3 }],
+    });
+    assert_eq!((&drafts[0]["environment"][0]["kustomize"], told), (&wanted, Vec::new()));
+    for (options, place) in [
+        ("commonLabels: { team: a }, labelWithoutSelector: true", json!(null)),
+        ("commonLabels: { team: a }, labelWithoutSelector: true, labelIncludeTemplates: true", json!("templates")),
+    ] {
+        assert_eq!(of(options).0[0]["environment"][0]["kustomize"]["labels_in"], place, "{options}");
+    }
+    for (options, line) in [
+        (
+            "images: ['shop:$ARGOCD_APP_REVISION']",
+            "not imported spec.source.kustomize.images: shop:$ARGOCD_APP_REVISION has variables or asterisks: write newTag or digest into kustomize.images",
+        ),
+        (
+            "commonLabels: { rev: $ARGOCD_APP_REVISION }",
+            "not imported spec.source.kustomize.commonLabels: rev has variables of Argo CD: write its value",
+        ),
+        ("version: v5", "differs spec.source.kustomize.version: the installed kustomize renders"),
+    ] {
+        assert_eq!(of(options).1, [format!("Application argocd/shop: {line}")], "{options}");
+    }
+}
+
+#[test]
+fn what_a_chart_is_given_by_files_and_without_definitions_comes_along() {
+    let source = "source: { repoURL: 'https://git.example.org/a.git', path: charts/a, helm: { skipCrds: true, fileParameters: [{ name: a.b, path: ../f.txt }, { name: 'a,b', path: f }] } }";
+    let (drafts, told) = read(Tool::ArgoCd, &application(source), &around(&[]));
+    let wanted = json!({ "skip_crds": true, "file_parameters": [{ "name": "a.b", "path": "charts/f.txt" }] });
+    assert_eq!(drafts[0]["environment"][0]["helm"], wanted);
+    let line = "Application argocd/shop: not imported spec.source.helm.fileParameters: a,b is not the name of a value with a file: write it into a values file";
+    assert_eq!(told, [line]);
+}
+
+#[test]
+fn what_kustomizations_of_the_repository_take_from_elsewhere_is_allowed() {
+    let own = |text: &str| yaml::parse(text.as_bytes()).unwrap().remove(0).value;
+    let kustomizations = [
+        (
+            "apps/shop/kustomization.yaml",
+            "resources: [../base, 'https://github.com/ops/base//deploy?ref=v1', 'https://web.example/a.yaml']\ncomponents: ['https://github.com/ops/parts//tls']\n",
+        ),
+        (
+            "apps/base/kustomization.yaml",
+            "helmCharts:\n- { name: web, repo: 'oci://r.example/charts', version: 1.0.0 }\n- { name: own, repo: 'https://charts.example', version: 1.0.0 }\n- { name: any, repo: 'https://charts.example/any', version: 1.x }\n",
+        ),
+        ("other/kustomization.yaml", "resources: ['https://github.com/ops/other//deploy?ref=v1']\n"),
+    ];
+    let files: Vec<&str> =
+        kustomizations.iter().map(|(path, _)| *path).chain(["apps/base/charts/own-1.0.0/own/Chart.yaml"]).collect();
+    let mut around = around(&files);
+    around.kustomizations = kustomizations.iter().map(|(path, text)| ((*path).to_owned(), own(text))).collect();
+    let text = application(&format!("source: {{ repoURL: '{OWN}', path: apps/shop }}"));
+    let (drafts, told) = read(Tool::ArgoCd, &text, &around);
+    let remote = ["https://charts.example/any", "https://github.com/ops/base", "oci://r.example/charts"];
+    assert_eq!(drafts[0]["environment"][0]["kustomize"], json!({ "remote": remote }));
+    let lines = [
+        "differs spec.source.path: its kustomizations may take from https://charts.example/any, https://github.com/ops/base, oci://r.example/charts: kustomize.remote",
+        "not imported spec.source.path: its kustomizations take https://web.example/a.yaml: add a [[application.environment.kustomize.remote_file]] with the sha256 that `curl -fsSL https://web.example/a.yaml | sha256sum` prints",
+        "not imported spec.source.path: chart any has version \"1.x\", which is not a single version: write one, as 6.7.1",
+        "not imported spec.source.path: https://github.com/ops/parts//tls may change at any time: write ?ref= with a tag or a whole commit behind it",
+    ];
+    assert_eq!(told, lines.map(|line| format!("Application argocd/shop: {line}")));
 }
 
 /// The sources of sets as they will be written, in JSON, and what was told.

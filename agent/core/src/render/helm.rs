@@ -4,6 +4,7 @@
 //! nor upgrades it. Its hooks are no objects: they are told apart here, see [`hooks`]. Values that a chart makes up anew in
 //! each render are refused: they would be other ones after each restart.
 
+pub mod file_parameters;
 mod hooks;
 mod post_render;
 
@@ -30,6 +31,14 @@ pub enum HelmError {
     /// Helm was not asked.
     #[error(transparent)]
     Chart(#[from] ChartError),
+    /// A value is the text of a file that is not there.
+    #[error("the file {path} of the parameter {name} is not in this commit")]
+    FileParameter {
+        /// The parameter.
+        name: String,
+        /// As it is configured.
+        path: String,
+    },
     /// It gave nothing.
     #[error(transparent)]
     Build(#[from] BuildFailure),
@@ -59,6 +68,7 @@ impl Hint for HelmError {
             Self::Chart(error) => error.hint(),
             Self::Build(failure) => failure.hint().into(),
             Self::PostRender(error) => error.hint(),
+            Self::FileParameter { .. } => "paths in `helm.file_parameters` begin at the root of the repository".into(),
             Self::Output(_) => "".into(),
             Self::Changes { .. } => {
                 "the chart makes up what it is not given, such as passwords: give it as a value, or name a Secret of yours"
@@ -137,7 +147,8 @@ pub(crate) fn template(
     release: &Release<'_>,
 ) -> Result<(Built, Chart), RenderError> {
     let wrong = |source: HelmError| RenderError::Helm { path: folder.to_owned(), source: Box::new(source) };
-    let chart = chart::chart(tree, folder, &release.spec.values_files).map_err(|error| wrong(error.into()))?;
+    let mut chart = chart::chart(tree, folder, &release.spec.values_files).map_err(|error| wrong(error.into()))?;
+    file_parameters::take(tree, &release.spec.file_parameters, &mut chart).map_err(wrong)?;
     let built = programs.helm(tree, &chart, release).map_err(|error| wrong(error.into()))?;
     Ok((built, chart))
 }

@@ -13,12 +13,15 @@
 
 mod charts;
 mod error;
+pub(crate) mod made;
+pub(in crate::render) mod overlay;
 mod remote;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::once;
 
-use serde_json::Value;
+use quarterdeck_shared::application::Overlay;
+use serde_json::{Value, json};
 
 use self::remote::Roots;
 use crate::render::KUSTOMIZATIONS;
@@ -76,13 +79,17 @@ pub struct Needs {
     pub(super) inputs: BTreeSet<String>,
 }
 
-/// A resource that the kustomization of a folder has beside its own.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Added<'a> {
+/// What is changed in the kustomization of one folder before anything reads it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Changed<'a> {
     /// The folder.
     pub(super) folder: &'a str,
-    /// The file, from there.
-    pub(super) resource: &'a str,
+    /// A resource beside its own, from there.
+    pub(super) resource: Option<&'a str>,
+    /// What an environment writes into it.
+    pub(super) overlay: Option<&'a Overlay>,
+    /// The resources of one that is made where the folder has none.
+    pub(super) made: Option<&'a [String]>,
 }
 
 /// Finds out what the kustomization of a folder needs.
@@ -90,12 +97,17 @@ pub(super) fn needs(
     tree: &Beside<'_>,
     folder: &str,
     elsewhere: &dyn Elsewhere,
-    added: Option<Added<'_>>,
+    changed: Changed<'_>,
 ) -> Result<Needs, KustomizationError> {
     let (needs, waiting, roots) = (Needs::default(), VecDeque::new(), Roots::default());
-    let mut search = Search { tree, elsewhere, added, needs, waiting, roots };
-    if !search.take_folder(folder)? {
-        return Err(KustomizationError::None { folder: folder.to_owned() });
+    let mut search = Search { tree, elsewhere, changed, needs, waiting, roots };
+    match (search.take_folder(folder)?, changed.made) {
+        (true, _) => {}
+        (false, Some(resources)) => {
+            let path = join(folder, KUSTOMIZATIONS[0]).unwrap_or_default();
+            search.follow_values(&path, vec![json!({ "resources": resources })], true)?;
+        }
+        (false, None) => return Err(KustomizationError::None { folder: folder.to_owned() }),
     }
     while let Some(path) = search.waiting.pop_front() {
         search.follow_names(&path)?;
@@ -114,7 +126,7 @@ pub(super) const OURS: &str = ".quarterdeck-";
 struct Search<'a> {
     tree: &'a Beside<'a>,
     elsewhere: &'a dyn Elsewhere,
-    added: Option<Added<'a>>,
+    changed: Changed<'a>,
     needs: Needs,
     /// Files whose names are to be followed, each once.
     waiting: VecDeque<String>,
@@ -195,13 +207,12 @@ impl Search<'_> {
 
     /// Takes everything that a kustomization, or the configuration of a generator, names.
     fn follow_names(&mut self, path: &str) -> Result<(), KustomizationError> {
-        let folder = parent(path).to_owned();
         let reading = |source| KustomizationError::Read { path: path.to_owned(), source };
         let bytes = self.tree.blob(&self.needs.files[path]).map_err(reading)?;
         if is_lfs_pointer(&bytes) {
             return Err(KustomizationError::LargeFileStorage { path: path.to_owned() });
         }
-        let mut values: Vec<Value> = match yaml::parse(&bytes) {
+        let values: Vec<Value> = match yaml::parse(&bytes) {
             Ok(documents) => documents.into_iter().map(|document| document.value).collect(),
             Err(source) if KUSTOMIZATIONS.contains(&file_name(path)) => {
                 return Err(KustomizationError::Yaml { path: path.to_owned(), source });
@@ -209,6 +220,15 @@ impl Search<'_> {
             // Kustomize says what it thinks of it.
             Err(_) => return Ok(()),
         };
+        self.follow_values(path, values, false)
+    }
+
+    /// The same of what is written in it; `is_made` where no file of the repository says it.
+    fn follow_values(&mut self, path: &str, mut values: Vec<Value>, is_made: bool) -> Result<(), KustomizationError> {
+        let folder = parent(path).to_owned();
+        let changed =
+            Some(self.changed).filter(|changed| changed.folder == folder && KUSTOMIZATIONS.contains(&file_name(path)));
+        let is_changed = is_made | self.change(path, changed, &mut values)?;
         let mut replaced = Vec::new();
         for (field, value) in values.iter().filter_map(Value::as_object).flatten() {
             for (key, text) in texts(field, value) {
@@ -216,9 +236,9 @@ impl Search<'_> {
                 if self.take_named(&folder, text, names_more)? {
                     continue;
                 }
+                let path = overlay::named_by(changed.and_then(|changed| changed.overlay), field, text, path);
                 let must_be_there = PATHS.contains(&field.as_str());
-                let is_file = must_be_there || FILES.contains(&key) || FILE_KEYS.contains(&key);
-                if is_file && is_remote(text) {
+                if is_file_field(field, key) && is_remote(text) {
                     let named = remote::Named { path, field, text, may_be_folder: must_be_there };
                     replaced.push((field.clone(), text.to_owned(), self.take_remote(&folder, &named)?));
                     continue;
@@ -234,21 +254,43 @@ impl Search<'_> {
                 self.take_charts(path, value)?;
             }
         }
-        let added = self.added.filter(|added| added.folder == folder && KUSTOMIZATIONS.contains(&file_name(path)));
-        if replaced.is_empty() && added.is_none() {
+        if replaced.is_empty() && !is_changed {
             return Ok(());
         }
         for (field, text, place) in &replaced {
             values.iter_mut().filter_map(|value| value.get_mut(field)).for_each(|value| replace(value, text, place));
         }
-        if let (Some(added), Some(Value::Object(fields))) = (added, values.first_mut())
-            && let Value::Array(resources) = fields.entry("resources").or_insert_with(|| Value::Array(Vec::new()))
-        {
-            self.take_named(&folder, added.resource, false)?;
-            resources.push(added.resource.into());
-        }
         self.needs.rewritten.insert(path.to_owned(), yaml::write_all(&values).into_bytes());
         Ok(())
+    }
+
+    /// Writes into a kustomization what is changed in it; tells whether something was.
+    fn change(
+        &self,
+        path: &str,
+        changed: Option<Changed<'_>>,
+        values: &mut Vec<Value>,
+    ) -> Result<bool, KustomizationError> {
+        let Some(Changed { folder: _, resource, overlay, made: _ }) = changed else { return Ok(false) };
+        let overlay = overlay.filter(|overlay| !overlay.is_empty());
+        if resource.is_none() && overlay.is_none() {
+            return Ok(false);
+        }
+        // An empty file is a kustomization all the same.
+        if values.first().is_none_or(Value::is_null) {
+            *values = vec![json!({})];
+        }
+        // Kustomize says what it thinks of what is no map.
+        let Some(Value::Object(fields)) = values.first_mut() else { return Ok(false) };
+        if let Some(overlay) = overlay {
+            overlay::write(overlay, path, fields)?;
+        }
+        if let Some(resource) = resource
+            && let Value::Array(resources) = fields.entry("resources").or_insert_with(|| json!([]))
+        {
+            resources.push(resource.into());
+        }
+        Ok(true)
     }
 
     /// Takes what a text names, alone or as the right side of `key=path`; tells whether it names something.
@@ -313,8 +355,13 @@ fn is_valid(path: &str) -> bool {
     !path.split('/').any(|part| matches!(part, "" | "." | "..")) && !path.contains('\0')
 }
 
+/// Whether what a text in a field, or in an entry of it, names is read: kustomize fetches it where it is an address.
+pub(crate) fn is_file_field(field: &str, key: &str) -> bool {
+    PATHS.contains(&field) || FILES.contains(&key) || FILE_KEYS.contains(&key)
+}
+
 /// Every text in a value, at any depth, with the key that it is under.
-fn texts<'a>(key: &'a str, value: &'a Value) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn texts<'a>(key: &'a str, value: &'a Value) -> Vec<(&'a str, &'a str)> {
     match value {
         Value::String(text) => vec![(key, text)],
         Value::Array(items) => items.iter().flat_map(|item| texts(key, item)).collect(),

@@ -3,16 +3,20 @@
 
 use std::borrow::Cow;
 
+use quarterdeck_shared::application::{FilesSpec, Overlay};
 use quarterdeck_shared::error::Hint;
 
 use crate::render::built::{BuildFailure, Built};
 use crate::render::differing::{differing, few};
-use crate::render::kustomization::{Added, needs};
+use crate::render::kustomization::made::{Made as Listed, made};
+use crate::render::kustomization::overlay::mark;
+use crate::render::kustomization::{Changed, needs};
 use crate::render::object;
 use crate::render::programs::Programs;
-use crate::render::{Made, RenderError, Request};
+use crate::render::{Made, RenderError, Request, kustomization_file};
 use crate::tree::Tree;
 use crate::tree::beside::Beside;
+use crate::tree::paths::join;
 use crate::yaml::{self, Document};
 
 pub use crate::render::kustomization::{KustomizationError, Needs};
@@ -65,15 +69,17 @@ impl KustomizeError {
 
 /// Renders the kustomization of a folder.
 pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, RenderError> {
-    let (Built { output, mut notes }, needs) = build(request.tree, folder, request.programs)?;
+    let wanted = Wanted { folder, overlay: request.overlay, files: request.files };
+    let (Built { output, mut notes }, needs) = build(request.tree, &wanted, request.programs)?;
     if needs.looks_up {
         notes.push(LOOKS_UP.to_owned());
     }
     let mut found = Vec::new();
     let wrong = |error| RenderError::Kustomize { path: folder.to_owned(), source: KustomizeError::Output(error) };
     let mut outcome = Ok(());
-    let read = yaml::each(&output, |Document { number, value, .. }| {
+    let read = yaml::each(&output, |Document { number, mut value, .. }| {
         if outcome.is_ok() {
+            mark(request.overlay, &mut value);
             outcome = object::find(value, &format!("kustomization of {folder}, document {number}"), &mut found);
         }
     });
@@ -92,20 +98,48 @@ pub(super) fn render(request: &Request<'_>, folder: &str) -> Result<Made, Render
 pub(super) const LOOKS_UP: &str =
     "its templates call `lookup`, which finds nothing: the cluster is not asked while rendering";
 
-/// Builds the kustomization of a folder, and says what it needed.
-pub(crate) fn build(tree: &dyn Tree, folder: &str, programs: &dyn Programs) -> Result<(Built, Needs), RenderError> {
-    build_with(&Beside::new(tree), folder, programs, None)
-        .map_err(|source| RenderError::Kustomize { path: folder.to_owned(), source })
+/// Whether a path that is written in a folder leads out of the repository.
+pub fn leaves(folder: &str, path: &str) -> bool {
+    join(folder, path).is_none()
 }
 
-/// The same, with a resource that the kustomization of some folder does not name itself.
+/// A kustomization that is built.
+pub(crate) struct Wanted<'a> {
+    /// Its folder.
+    pub(crate) folder: &'a str,
+    /// What an environment writes into it.
+    pub(crate) overlay: &'a Overlay,
+    /// Which files one lists that is made.
+    pub(crate) files: &'a FilesSpec,
+}
+
+/// Builds the kustomization of a folder, and says what it needed.
+pub(crate) fn build(
+    tree: &dyn Tree,
+    wanted: &Wanted<'_>,
+    programs: &dyn Programs,
+) -> Result<(Built, Needs), RenderError> {
+    let Wanted { folder, overlay, files } = *wanted;
+    let listed = match overlay.generate && kustomization_file(tree, folder)?.is_none() {
+        true => Some(made(tree, folder, files)?),
+        false => None,
+    };
+    let resources = listed.as_ref().map(|listed| listed.resources.as_slice());
+    let changed = Changed { folder, resource: None, overlay: Some(overlay), made: resources };
+    let built = build_with(&Beside::new(tree), folder, programs, changed);
+    let (built, mut needs) = built.map_err(|source| RenderError::Kustomize { path: folder.to_owned(), source })?;
+    needs.inputs.extend(listed.into_iter().flat_map(|Listed { inputs, .. }| inputs));
+    Ok((built, needs))
+}
+
+/// The same, with what is changed in the kustomization of some folder.
 pub(super) fn build_with(
     tree: &Beside<'_>,
     folder: &str,
     programs: &dyn Programs,
-    added: Option<Added<'_>>,
+    changed: Changed<'_>,
 ) -> Result<(Built, Needs), KustomizeError> {
-    let needs = needs(tree, folder, programs.elsewhere(), added)?;
+    let needs = needs(tree, folder, programs.elsewhere(), changed)?;
     let built = programs.kustomize(tree, folder, &needs)?;
     if needs.may_change {
         let again = programs.kustomize(tree, folder, &needs)?;

@@ -25,7 +25,7 @@ pub mod selection;
 
 mod differing;
 pub mod elsewhere;
-mod kustomization;
+pub(crate) mod kustomization;
 pub mod kustomize;
 
 pub mod chart;
@@ -47,7 +47,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use quarterdeck_shared::application::{EnvironmentId, FilesSpec, JsonnetSpec, RenderKind};
+use quarterdeck_shared::application::{EnvironmentId, FilesSpec, JsonnetSpec, Overlay, RenderKind};
 use quarterdeck_shared::error::Hint;
 use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
@@ -90,6 +90,8 @@ pub struct Request<'a> {
     pub has_status: &'a dyn Fn(&str, &str) -> Option<bool>,
     /// Which files are rendered, where they are rendered plainly.
     pub files: &'a FilesSpec,
+    /// What is written into the kustomization of the folder.
+    pub overlay: &'a Overlay,
     /// What a chart is told.
     pub release: &'a Release<'a>,
     /// What jsonnet is told.
@@ -353,7 +355,10 @@ impl RenderError {
                 HelmError::Build(failure) => failure.is_outage(),
                 HelmError::Chart(error) => matches!(error, ChartError::Read { .. }),
                 HelmError::PostRender(source) => source.is_outage(),
-                HelmError::Output(_) | HelmError::TooManyHooks { .. } | HelmError::Changes { .. } => false,
+                HelmError::FileParameter { .. }
+                | HelmError::Output(_)
+                | HelmError::TooManyHooks { .. }
+                | HelmError::Changes { .. } => false,
             },
             _ => false,
         }
@@ -387,7 +392,7 @@ impl RenderError {
 
 fn make(request: &Request<'_>) -> Result<Rendered, RenderError> {
     let folder = folder(request.tree, request.path)?;
-    let renderer = renderer(request.tree, &folder, request.kind)?;
+    let renderer = renderer(request.tree, &folder, request.kind, request.overlay)?;
     let Made { found, hooks, on_demand, mut notes, mut inputs } = match renderer {
         Renderer::Kustomize => kustomize::render(request, &folder)?,
         Renderer::Helm => helm::render(request, &folder)?,
@@ -399,7 +404,8 @@ fn make(request: &Request<'_>) -> Result<Rendered, RenderError> {
             Made { found, hooks: Vec::new(), on_demand: Vec::new(), notes, inputs }
         }
     };
-    if renderer != Renderer::Plain && !request.files.is_empty() {
+    let lists_files = renderer == Renderer::Plain || request.overlay.generate;
+    if !lists_files && !request.files.is_empty() {
         notes.push("include and exclude select nothing: they are for folders that are rendered plain".to_owned());
     }
     // Where the folder is reached by links, these count as well.
@@ -446,13 +452,19 @@ pub(crate) enum Renderer {
 }
 
 /// What makes the manifests of a folder: what is configured, else what its files say. A kustomization beside a chart is
-/// taken: it is what uses the chart.
-pub(crate) fn renderer(tree: &dyn Tree, folder: &str, kind: RenderKind) -> Result<Renderer, RenderError> {
+/// taken: it is what uses the chart. Where the environment writes into a kustomization, one is meant.
+pub(crate) fn renderer(
+    tree: &dyn Tree,
+    folder: &str,
+    kind: RenderKind,
+    overlay: &Overlay,
+) -> Result<Renderer, RenderError> {
     Ok(match kind {
         RenderKind::Plain => Renderer::Plain,
         RenderKind::Kustomize => Renderer::Kustomize,
         RenderKind::Helm => Renderer::Helm,
         RenderKind::Jsonnet => Renderer::Jsonnet,
+        RenderKind::Auto if !overlay.is_empty() => Renderer::Kustomize,
         RenderKind::Auto if kustomization_file(tree, folder)?.is_some() => Renderer::Kustomize,
         RenderKind::Auto if helm::is_chart(tree, folder)? => Renderer::Helm,
         RenderKind::Auto => Renderer::Plain,

@@ -37,7 +37,8 @@ pub(crate) struct Sources<'a> {
     /// In the order of their paths.
     pub(crate) files: Vec<Source>,
     notes: Vec<String>,
-    outside: Vec<String>,
+    /// Files and folders outside of the folder that links in it lead to.
+    pub(crate) outside: Vec<String>,
     hidden: usize,
     /// Manifests that are not selected.
     left_out: usize,

@@ -55,6 +55,7 @@ pub(super) fn try_render_by(
         has_status,
         variables: None,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         release,
         jsonnet: &JsonnetSpec::default(),
         programs,
@@ -244,6 +245,7 @@ fn what_is_selected_is_rendered_also_behind_links_and_ignore_files_are_inputs() 
             has_status: &|_, _| None,
             variables: None,
             files,
+            overlay: &Overlay::default(),
             release: &Release {
                 name: "shop",
                 namespace: "prod",

@@ -25,6 +25,9 @@ const BUILDS_MAX: usize = 1_000;
 /// Files with parameters: one is an application or some, of which a set makes 5,000 at most.
 const CONTENTS_MAX: usize = 5_000;
 
+/// Kustomizations of a repository: the largest that people publish have some thousand.
+const KUSTOMIZATIONS_MAX: usize = 20_000;
+
 /// What git says about a folder is said at once, in a line.
 const GIT: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
 
@@ -74,6 +77,7 @@ pub(super) fn gather(asked: &Import, folder: &Path) -> anyhow::Result<Gathered> 
         }
     }
     contents(&top, &mut gathered)?;
+    kustomizations(&top, &mut gathered.around);
     Ok(gathered)
 }
 
@@ -90,6 +94,21 @@ fn contents(top: &Path, into: &mut Gathered) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Reads the kustomizations: they name what a configuration has to allow. One that is not valid is told when it is built.
+fn kustomizations(top: &Path, around: &mut Around) {
+    let is_kustomization = |name: &&String| KUSTOMIZATIONS.contains(&file_name(name));
+    for name in around.files.iter().filter(is_kustomization).take(KUSTOMIZATIONS_MAX) {
+        let bytes = file::read_up_to(&top.join(name), yaml::TEXT_BYTES_MAX as u64 + 1);
+        if let Some([document]) = bytes.ok().and_then(|bytes| yaml::parse(&bytes).ok()).as_deref() {
+            around.kustomizations.insert(name.clone(), document.value.clone());
+        }
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 /// What git says about a folder, in a line; nothing without git, or outside of a repository.
@@ -126,7 +145,7 @@ fn list(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         }
         match entry.file_type().with_context(cannot)? {
             kind if kind.is_dir() => folders.push(path),
-            kind if kind.is_file() && (is_manifest(&path) || is_jsonnet(&path)) => files.push(path),
+            kind if kind.is_file() && is_read(&path) => files.push(path),
             _ => {}
         }
     }
@@ -137,6 +156,11 @@ fn list(folder: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 
 fn is_manifest(path: &Path) -> bool {
     path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| matches!(ending, "yaml" | "yml" | "json"))
+}
+
+/// Whether a renderer reads it.
+fn is_read(path: &Path) -> bool {
+    is_manifest(path) || is_jsonnet(path) || path.file_name().is_some_and(|name| name == "Kustomization")
 }
 
 fn is_jsonnet(path: &Path) -> bool {

@@ -31,15 +31,13 @@ pub(super) struct Asked<'a> {
 /// Where nothing can be written to the disk, or a kustomization cannot be built.
 pub(super) fn apply(asked: &Asked<'_>, made: &mut Vec<Document>, known: &[Document]) -> anyhow::Result<Vec<Told>> {
     let spec = &asked.by.object["spec"];
-    let mut told: Vec<Told> = asked.elsewhere(made).into_iter().collect();
     if let Some(kustomization) = kustomization(spec) {
         *made = asked.kustomized(made, kustomization)?;
     } else if let Some(namespace) = spec["targetNamespace"].as_str() {
         let of_flux = made.iter_mut().filter(|document| is_of_flux(&document.object));
         of_flux.for_each(|document| document.object["metadata"]["namespace"] = Value::from(namespace));
     }
-    told.extend(asked.substituted(made, known));
-    Ok(told)
+    Ok(asked.substituted(made, known))
 }
 
 /// The same as a kustomization; nothing where that would be empty but for the namespace.
@@ -78,16 +76,6 @@ impl Asked<'_> {
         let place = made.first().map_or(Place { file, line: 0 }, |first| Place { line: 0, ..first.place.clone() });
         kustomized(self.renderers, &at, &format!("the objects of {}", self.name()))
             .map(|all| all.into_iter().map(|one| Document { place: place.clone(), ..one }).collect())
-    }
-
-    /// Objects that Flux moves to its namespace, and that are deployed where they say.
-    fn elsewhere(&self, made: &[Document]) -> Option<Told> {
-        let target = self.by.object["spec"]["targetNamespace"].as_str()?;
-        let others = made.iter().map(|document| &document.object).filter(|object| !is_of_flux(object));
-        let others = others.filter_map(|object| object["metadata"]["namespace"].as_str()).filter(|one| *one != target);
-        let (count, to_do) = (others.count(), "write namespace into a kustomization.yaml at the path");
-        let words = format!("objects that name another namespace stay there ({count}): {to_do}");
-        (count > 0).then(|| self.told("spec.targetNamespace", words))
     }
 
     /// Puts the variables into the objects of Flux; others get them when they are deployed.

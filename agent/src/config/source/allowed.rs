@@ -11,8 +11,8 @@ use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
     ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec,
-    FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, PromotePolicy, RemoteFile, ServiceSpec, TestCommand, TestRun,
-    TestSpec, ValueFrom,
+    FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, Overlay, PromotePolicy, RemoteFile, ServiceSpec, TestCommand,
+    TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
@@ -183,6 +183,8 @@ impl Limits<'_> {
             release_name: _,
             values_files: _,
             values: _,
+            file_parameters: _,
+            skip_crds: _,
             skip_hooks: _,
             hook_timeout: _,
             post_render: _,
@@ -219,7 +221,26 @@ impl Limits<'_> {
 
     /// What its kustomizations take from elsewhere is among the repositories of the source, its own as well.
     fn kustomize(&self, kustomize: &KustomizeSpec, say: &mut impl FnMut(&'static str, String)) {
-        let KustomizeSpec { remote, remote_files } = kustomize;
+        let KustomizeSpec { remote, remote_files, overlay } = kustomize;
+        // What is written into the kustomization names files of the repository, or of what is in `remote`.
+        let Overlay {
+            generate: _,
+            namespace,
+            name_prefix: _,
+            name_suffix: _,
+            components: _,
+            patches: _,
+            images: _,
+            replicas: _,
+            labels: _,
+            labels_in: _,
+            annotations: _,
+            annotations_in: _,
+        } = overlay;
+        if let Some(namespace) = namespace.as_ref().filter(|name| !matches_one(&self.source.namespaces, name)) {
+            let source = &self.source.name;
+            say("namespace", format!("namespace {namespace:?} is not among the namespaces of source {source}"));
+        }
         for address in remote {
             // A repository, or one of charts: either way it is asked by the same agent.
             match RepositoryUrl::parse(address, self.base) {

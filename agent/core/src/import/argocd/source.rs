@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::draft::{self, Artifact, Chart, Environment, Helm};
 use super::super::fields::Fields;
-use super::super::{Around, same};
+use super::super::{Around, known};
 use super::directory;
 use super::parameters;
 use super::referenced::{self, Own};
@@ -104,6 +104,9 @@ fn one(fields: &mut Fields<'_>, around: &Around, name: &str, values: &[Value], e
     }
     let helm = helm(fields, name, (&own, values), environment, around);
     environment.helm = Helm { chart: environment.helm.chart.take(), ..helm };
+    if environment.helm.chart.is_none() {
+        super::kustomize::read(fields, around, environment);
+    }
     is_whole
 }
 
@@ -194,7 +197,7 @@ fn has_jsonnet(around: &Around, environment: &Environment) -> bool {
     let files =
         || around.files.iter().filter_map(|file| below(file, &environment.path)).filter(|name| !name.contains('/'));
     let is_rendered = |name: &str| name == "Chart.yaml" || name.to_ascii_lowercase().starts_with("kustomization.y");
-    is_own(environment, around)
+    known::is_own(around, environment)
         && environment.helm.chart.is_none()
         && files().any(|name| name.ends_with(".jsonnet"))
         && !files().any(is_rendered)
@@ -205,16 +208,11 @@ fn below<'f>(file: &'f str, folder: &str) -> Option<&'f str> {
     if folder.is_empty() { Some(file) } else { file.strip_prefix(folder)?.strip_prefix('/') }
 }
 
-/// Whether the files of its repository are known.
-fn is_own(environment: &Environment, around: &Around) -> bool {
-    around.repository.as_deref().is_some_and(|own| same(own, &environment.repository)) && !around.files.is_empty()
-}
-
 /// Whether it is known that a values file is not there: the files beside it, or in the folder of the chart, are.
 fn is_missing(file: &str, environment: &Environment, around: &Around) -> bool {
     let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
     let is_near = |known: &String| is_below(known, folder) || is_below(known, &environment.path);
-    is_own(environment, around) && !around.files.contains(file) && around.files.iter().any(is_near)
+    known::is_own(around, environment) && !around.files.contains(file) && around.files.iter().any(is_near)
 }
 
 /// Whether there are manifests in folders below the one that is deployed, of which kustomize reads none.
@@ -251,7 +249,7 @@ fn helm(
             Err(words) => fields.not("spec.source.helm.valueFiles", words),
         }
     }
-    if may_miss && !is_own(environment, around) {
+    if may_miss && !known::is_own(around, environment) {
         fields.not("spec.source.helm.ignoreMissingValueFiles", "a missing values file is an error: omit it");
     }
     let written = fields.text("spec.source.helm.values");
@@ -266,6 +264,21 @@ fn helm(
             fields.not("spec.source.helm.parameters", words);
         }
     }
+    for parameter in fields.list("spec.source.helm.fileParameters") {
+        let name = text(&parameter, "name").unwrap_or_default().to_owned();
+        let file = text(&parameter, "path").unwrap_or_default();
+        let path = match name.is_empty() || name.contains([',', '=']) || file.is_empty() {
+            true => Err(format!("{name} is not the name of a value with a file: write it into a values file")),
+            false => values_file(fields, file, sources, environment),
+        };
+        match path {
+            Ok(path) => helm.file_parameters.push(
+                [("name", name), ("path", path)].map(|(key, text)| (key.to_owned(), text.into())).into_iter().collect(),
+            ),
+            Err(words) => fields.not("spec.source.helm.fileParameters", words),
+        }
+    }
+    helm.skip_crds = fields.flag("spec.source.helm.skipCrds") == Some(true);
     let nulls = draft::remove_nulls(&mut helm.values);
     if nulls > 0 {
         fields.not(

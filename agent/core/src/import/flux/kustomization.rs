@@ -6,17 +6,11 @@ use serde_json::Value;
 
 use super::super::draft::{Draft, Environment, Sync, Variables, label};
 use super::super::fields::Fields;
-use super::super::{Around, Document, Imported, Outcome, name_parts, same};
-use super::{Objects, REASONS, artifact, is_group, named, source};
-use crate::tree::paths::{is_below, join};
+use super::super::{Around, Document, Imported, Outcome, name_parts};
+use super::{Objects, REASONS, artifact, is_group, named, overlay, source};
+use crate::tree::paths::join;
 
 const OWN: &[(&str, Outcome, &str)] = &[
-    ("spec.patches", Outcome::Not, "write it into the kustomization.yaml at the path"),
-    ("spec.images", Outcome::Not, "write it into the kustomization.yaml at the path"),
-    ("spec.components", Outcome::Not, "write it into the kustomization.yaml at the path"),
-    ("spec.namePrefix", Outcome::Not, "write it into the kustomization.yaml at the path"),
-    ("spec.nameSuffix", Outcome::Not, "write it into the kustomization.yaml at the path"),
-    ("spec.commonMetadata", Outcome::Not, "write it into the kustomization.yaml at the path"),
     ("spec.deletionPolicy", Outcome::Otherwise, "objects stay when an application is removed from the configuration"),
     ("spec.force", Outcome::Not, "an immutable field that changes is an error: delete the object manually"),
 ];
@@ -45,17 +39,14 @@ pub(super) fn read(
         name: around.environment.clone(),
         path,
         cluster: around.cluster.clone(),
-        namespace: fields.text("spec.targetNamespace").unwrap_or_else(|| "default".to_owned()),
         ..Environment::default()
     };
     let is_whole = follow(fields, (document, &reference), objects, around, &mut environment);
     environment.sync =
         Sync { automatic: !is_suspended(fields), prune: fields.flag("spec.prune").unwrap_or(false), self_heal: true };
+    overlay::read(fields, around, &mut environment);
+    environment.namespace = environment.kustomize.namespace.clone().unwrap_or_else(|| "default".to_owned());
     build(fields, &mut environment);
-    if has_kustomizations_below(around, &environment) {
-        let words = "folders below it have kustomizations, and Flux makes one of them all: add a kustomization.yaml that lists them, as `kustomize create --autodetect --recursive` does";
-        fields.not("spec.path", words);
-    }
     let inner = built.into_iter().flatten().filter(|kind| is_of_flux_kind(kind));
     let inner: Vec<&str> = inner.filter_map(|kind| kind.rsplit('/').next()).collect();
     if !inner.is_empty() {
@@ -128,18 +119,6 @@ fn follow(
             false
         }
     }
-}
-
-/// Whether a folder of the repository that is imported has no kustomization, and folders below it have. Plain manifests are each file
-/// by itself, of which a kustomization is none.
-fn has_kustomizations_below(around: &Around, environment: &Environment) -> bool {
-    let is_own = around.repository.as_deref().is_some_and(|own| same(own, &environment.repository));
-    let inside = |file: &&String| environment.path.is_empty() || is_below(file, &environment.path);
-    let mut found = around.files.iter().filter(inside).filter_map(|file| {
-        let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
-        matches!(name, "kustomization.yaml" | "kustomization.yml").then_some(folder == environment.path)
-    });
-    is_own && found.clone().any(|is_top| !is_top) && !found.any(|is_top| is_top)
 }
 
 /// Whether it is stopped, which is said.

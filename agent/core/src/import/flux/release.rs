@@ -72,7 +72,7 @@ pub(super) fn read(
         ..Environment::default()
     };
     let is_whole = chart(fields, document, objects, around, &mut environment);
-    definitions(fields);
+    let skip_crds = has_no_definitions(fields);
     let skip_hooks = has_no_hooks(fields);
     let mut values = values::read(fields, document, documents);
     let nulls = draft::remove_nulls(&mut values);
@@ -82,7 +82,9 @@ pub(super) fn read(
     environment.helm = Helm {
         release_name: Some(release).filter(|release| *release != name),
         values_files: std::mem::take(&mut environment.helm.values_files),
+        skip_crds,
         skip_hooks,
+        file_parameters: Vec::new(),
         chart: environment.helm.chart.take(),
         values,
         post_render: post_render::read(fields),
@@ -99,18 +101,28 @@ pub(super) fn read(
     }
 }
 
-/// CRDs of a chart are objects like others.
-fn definitions(fields: &mut Fields<'_>) {
-    for when in ["install", "upgrade"] {
-        let field = format!("spec.{when}.crds");
-        if fields.text(&field).as_deref() == Some("Skip") {
-            fields.not(&field, "CRDs of a chart are always deployed");
+/// Whether CRDs of the chart are left out. One setting is for all syncs; without a word an upgrade of Flux leaves them as they are.
+fn has_no_definitions(fields: &mut Fields<'_>) -> bool {
+    let mut skips = |when: &str| {
+        let (policy, flag) = (fields.text(&format!("spec.{when}.crds")), fields.flag(&format!("spec.{when}.skipCRDs")));
+        policy.map(|policy| policy == "Skip").or(flag.filter(|skips| *skips))
+    };
+    let (install, upgrade) = (skips("install"), skips("upgrade"));
+    match (install, upgrade) {
+        (Some(true), None | Some(true)) => return true,
+        (Some(true), Some(false)) => {
+            fields.not(
+                "spec.install.crds",
+                "CRDs of the chart are deployed, as by an upgrade: helm.skip_crds leaves them out",
+            );
         }
-        let field = format!("spec.{when}.skipCRDs");
-        if fields.flag(&field) == Some(true) {
-            fields.not(&field, "CRDs of a chart are always deployed");
+        (_, Some(true)) => {
+            fields
+                .not("spec.upgrade.crds", "CRDs of the chart are updated in each sync: helm.skip_crds leaves them out");
         }
+        _ => {}
     }
+    false
 }
 
 /// Whether no hook is run. One setting is for all syncs.

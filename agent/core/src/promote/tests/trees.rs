@@ -9,7 +9,7 @@ use crate::render::release::Capabilities;
 use crate::tree::Node;
 use crate::tree::layered::Layered;
 use crate::tree::memory::Files;
-use quarterdeck_shared::application::{ChartSpec, FilesSpec, HelmSpec, JsonnetSpec};
+use quarterdeck_shared::application::{ChartSpec, FilesSpec, HelmSpec, JsonnetSpec, Overlay};
 
 /// Builds as kustomize does, as far as these tests go: the resources of a folder and of the folders that it names, and the
 /// tags of `images:` for the containers of pods, by the exact name. Of a chart it makes a pod as [`chart_pod`] says.
@@ -24,8 +24,8 @@ impl Programs for Small {
         Ok(Built { output: crate::yaml::write_all(&[pod]).into_bytes(), notes: Vec::new() })
     }
 
-    fn kustomize(&self, tree: &dyn Tree, folder: &str, _: &Needs) -> Result<Built, BuildFailure> {
-        let objects = resources(tree, folder);
+    fn kustomize(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
+        let objects = resources(tree, folder, needs);
         let output = crate::yaml::write_all(&objects).into_bytes();
         Ok(Built { output, notes: Vec::new() })
     }
@@ -59,14 +59,17 @@ fn merged(mut below: serde_json::Value, above: serde_json::Value) -> serde_json:
     }
 }
 
-fn resources(tree: &dyn Tree, folder: &str) -> Vec<serde_json::Value> {
-    let file = render::kustomization_file(tree, folder).unwrap().expect("a kustomization");
-    let kustomization = crate::yaml::parse(&tree.blob(&file).unwrap()).unwrap().remove(0).value;
+fn resources(tree: &dyn Tree, folder: &str, needs: &Needs) -> Vec<serde_json::Value> {
+    let text = needs.rewritten.get(&format!("{folder}/kustomization.yaml")).cloned().unwrap_or_else(|| {
+        let file = render::kustomization_file(tree, folder).unwrap().expect("a kustomization");
+        tree.blob(&file).unwrap()
+    });
+    let kustomization = crate::yaml::parse(&text).unwrap().remove(0).value;
     let mut objects = Vec::new();
     for resource in kustomization["resources"].as_array().into_iter().flatten().filter_map(|text| text.as_str()) {
         let path = crate::tree::paths::join(folder, resource).unwrap();
         match tree.lookup(&path).unwrap().expect("what it names") {
-            Node::Folder => objects.extend(resources(tree, &path)),
+            Node::Folder => objects.extend(resources(tree, &path, needs)),
             Node::File(entry) => {
                 objects.extend(crate::yaml::parse(&tree.blob(&entry).unwrap()).unwrap().into_iter().map(|d| d.value));
             }
@@ -110,6 +113,7 @@ fn promoted_by(
         into: None,
         render,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         release,
         programs: &Small,
     };
@@ -204,6 +208,7 @@ fn a_kustomization_names_the_image_as_its_resources_do() {
             into: None,
             render,
             files: &FilesSpec::default(),
+            overlay: &Overlay::default(),
             release,
             programs: &Small,
         };
@@ -253,6 +258,46 @@ fn a_kustomization_that_would_not_run_the_artifact_is_told() {
         let error = promoted(&files, RenderKind::Auto).unwrap_err();
         assert!(error.starts_with(words), "{error}");
     }
+}
+
+/// The edits of a promotion beside what the environment writes into its kustomization, each with its path.
+fn promoted_with(overlay: &Overlay, files: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
+    let (spec, capabilities) = (&HelmSpec::default(), &|| Ok(Capabilities::default()));
+    let manifests = Manifests {
+        tree: &Files::new(files),
+        path: "apps/shop",
+        sources: &[],
+        render: RenderKind::Auto,
+        files: &FilesSpec::default(),
+        overlay,
+        release: &Release { name: "shop", namespace: "prod", spec, capabilities },
+        programs: &Small,
+    };
+    let edits = promote_all(&manifests, &[to(PromoteBy::Tag)]);
+    let (edits, _) = edits.map_err(|error| quarterdeck_shared::error::Failure::of(&error).to_string())?;
+    Ok(edits.into_iter().map(|edit| (edit.path, String::from_utf8(edit.content).unwrap())).collect())
+}
+
+#[test]
+fn what_an_environment_writes_into_its_kustomization_has_a_say() {
+    let image =
+        |fields: serde_json::Value| Overlay { images: vec![fields.as_object().unwrap().clone()], ..Overlay::default() };
+    let resources = "resources: [a.yaml]\n";
+    let files = [("apps/shop/a.yaml", POD), ("apps/shop/kustomization.yaml", resources)];
+    let edit = "resources: [a.yaml]\nimages:\n- name: reg.example/ops/shop\n  newTag: 1.4.0\n";
+    let other = image(serde_json::json!({"name": "web", "newTag": "7"}));
+    assert_eq!(promoted_with(&other, &files), Ok(vec![("apps/shop/kustomization.yaml".to_owned(), edit.to_owned())]));
+    let own = image(serde_json::json!({"name": "reg.example/ops/shop", "newTag": "1.0"}));
+    assert_eq!(
+        promoted_with(&own, &files).unwrap_err(),
+        "images in kustomize of the environment says the version of reg.example/ops/shop, before any that git names\n\
+         hint: leave newTag and digest of it out of images in [application.environment.kustomize], or set `promote.by = \"none\"`"
+    );
+    let made = Overlay { generate: true, ..Overlay::default() };
+    let pod = POD.replace("shop:1}", "shop:1.4.0}");
+    assert_eq!(promoted_with(&made, &files[..1]), Ok(vec![("apps/shop/a.yaml".to_owned(), pod)]));
+    let own = Overlay { generate: true, ..own };
+    assert!(promoted_with(&own, &files[..1]).unwrap_err().starts_with("images in kustomize of the environment"));
 }
 
 const CHART: (&str, &str) = ("apps/shop/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n");
@@ -390,6 +435,7 @@ fn promoted_into(
         into,
         render: RenderKind::Helm,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         release,
         programs: &Small,
     };

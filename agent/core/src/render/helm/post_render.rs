@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::HelmError;
 use crate::render::built::Built;
-use crate::render::kustomization::{Added, OURS};
+use crate::render::kustomization::{Changed, OURS};
 use crate::render::kustomize::{KustomizeError, build_with};
 use crate::render::object;
 use crate::render::{Made, RenderError, Request, folder as folder_at};
@@ -55,9 +55,10 @@ pub(super) fn apply(
         }
         tree.put(&inline, Arc::new(files));
     }
-    let added = own.as_ref().map(|own| Added { folder: own, resource: &resource });
+    let changed = own.as_ref().map(|own| Changed { folder: own, resource: Some(&resource), ..Changed::default() });
     let begin = if is_inline { &inline } else { own.as_ref().unwrap_or(&inline) };
-    let (Built { output, notes }, needs) = build_with(&tree, begin, request.programs, added).map_err(wrong)?;
+    let (Built { output, notes }, needs) =
+        build_with(&tree, begin, request.programs, changed.unwrap_or_default()).map_err(wrong)?;
     let mut found = Vec::new();
     let mut outcome = Ok(());
     let read = yaml::each(&output, |Document { number, value, .. }| {

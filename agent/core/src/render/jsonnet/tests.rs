@@ -1,6 +1,6 @@
 use std::cell::RefCell;
 
-use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, Overlay, RenderKind};
 use quarterdeck_shared::error::Failure;
 use serde_json::json;
 
@@ -54,6 +54,7 @@ fn try_render(files: &[(&str, &str)], libs: &[&str]) -> (Result<Rendered, Render
         has_status: &|_, _| None,
         variables: None,
         files: &FilesSpec::default(),
+        overlay: &Overlay::default(),
         release: &Release { name: "shop", namespace: "prod", spec: &HelmSpec::default(), capabilities },
         jsonnet: &jsonnet,
         programs: &programs,

@@ -107,6 +107,16 @@ pub enum KustomizationError {
         /// Why not.
         source: Box<ChartError>,
     },
+    /// A field that is added to has another form.
+    #[error("{field} in {path} is not {form}, and the environment adds to it")]
+    Form {
+        /// The kustomization.
+        path: String,
+        /// Which field.
+        field: String,
+        /// What it should be.
+        form: &'static str,
+    },
     /// It names what is not there.
     #[error("{path} names {text:?} in {field}, which is not in the repository")]
     Missing {
@@ -149,8 +159,9 @@ impl Hint for KustomizationError {
             Self::Unpinned { .. } => "write ?ref= with a tag or a whole commit behind it",
             Self::Version { .. } => "write one version, as 6.7.1",
             Self::TooMuchElsewhere { .. } => "copy what is needed of it into the repository",
+            Self::Form { .. } => "correct it as kustomize documents it",
             Self::Read { .. } | Self::Missing { .. } | Self::Path { .. } => "",
-            Self::None { .. } => "`render = \"plain\"` renders a folder without one",
+            Self::None { .. } => "`render = \"plain\"` renders a folder without one, and `kustomize.generate = true` makes one of its manifests",
             Self::Remote { .. } => "copy it into the repository",
             Self::LargeFileStorage { .. } => "keep manifests in git itself",
             Self::TooManyFiles => "begin at a smaller folder",

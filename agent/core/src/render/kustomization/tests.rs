@@ -4,10 +4,11 @@ use super::*;
 use crate::render::elsewhere::Nowhere;
 use crate::tree::memory::Files;
 use crate::tree::sourced::{Source, Sourced};
+use quarterdeck_shared::application::FilesSpec;
 use quarterdeck_shared::error::Failure;
 
 fn needs_of(files: &[(&str, &str)], folder: &str) -> Result<Needs, KustomizationError> {
-    needs(&Beside::new(&Files::new(files)), folder, &Nowhere, None)
+    needs(&Beside::new(&Files::new(files)), folder, &Nowhere, Changed::default())
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn a_base_of_another_source_is_taken_by_its_folder() {
         ("other/c.yaml", ""),
     ]);
     let tree = Sourced { tree: &own, sources: vec![Source { folder: "$base", tree: &base }] };
-    let needs = needs(&Beside::new(&tree), "envs/prod", &Nowhere, None).unwrap();
+    let needs = needs(&Beside::new(&tree), "envs/prod", &Nowhere, Changed::default()).unwrap();
     let taken: Vec<&str> = needs.files.keys().map(String::as_str).collect();
     assert_eq!(
         taken,
@@ -209,4 +210,77 @@ fn what_is_on_a_network_is_refused() {
     let harmless = "commonAnnotations: {home: 'https://example.com/'}\nimages: [{name: ghcr.io/owner/shop}]\npatches:\n- patch: |-\n    see: https://x\n\
                     configMapGenerator:\n- {name: a, literals: [URL=https://example.com/]}\n";
     assert!(needs_of(&[("a/kustomization.yaml", harmless)], "a").is_ok());
+}
+
+fn overlaid(overlay: &Overlay, files: &[(&str, &str)]) -> Result<(Needs, String), String> {
+    let changed = Changed { folder: "apps/shop", overlay: Some(overlay), ..Changed::default() };
+    let needs = needs(&Beside::new(&Files::new(files)), "apps/shop", &Nowhere, changed);
+    let needs = needs.map_err(|error| Failure::of(&error).to_string())?;
+    let text = needs.rewritten.get("apps/shop/kustomization.yaml").cloned().unwrap_or_default();
+    Ok((needs, String::from_utf8(text).unwrap()))
+}
+
+#[test]
+fn what_an_environment_writes_is_taken_as_if_the_file_said_it() {
+    let files = [
+        ("apps/shop/kustomization.yaml", "resources: [a.yaml]\n"),
+        ("apps/shop/a.yaml", ""),
+        ("parts/tls/kustomization.yaml", "patches: [{path: tls.yaml}]"),
+        ("parts/tls/tls.yaml", ""),
+    ];
+    let components = |folder: &str| Overlay { components: vec![folder.to_owned()], ..Overlay::default() };
+    let (needs, text) = overlaid(&components("../../parts/tls"), &files).unwrap();
+    assert_eq!(text, "resources:\n- a.yaml\ncomponents:\n- ../../parts/tls\n");
+    assert!(needs.files.contains_key("parts/tls/tls.yaml") && needs.inputs.contains("parts/tls"), "{needs:?}");
+    for (folder, told) in [
+        (
+            "../../parts/gone",
+            "kustomize of the environment names \"../../parts/gone\" in components, which is not in the repository",
+        ),
+        (
+            "https://forge.example/ops/base//tls?ref=v1",
+            "kustomize of the environment names https://forge.example/ops/base//tls?ref=v1, and the configuration does not allow \
+             https://forge.example/ops/base\nhint: add \"https://forge.example/ops/base\" to `remote` of \
+             [application.environment.kustomize], or copy it into the repository",
+        ),
+    ] {
+        assert_eq!(overlaid(&components(folder), &files).unwrap_err(), told);
+    }
+    // A file that says nothing is a kustomization all the same.
+    let empty = [("apps/shop/kustomization.yaml", "# none\n"), files[2], files[3]];
+    assert_eq!(overlaid(&components("../../parts/tls"), &empty).unwrap().1, "components:\n- ../../parts/tls\n");
+    assert_eq!(overlaid(&Overlay::default(), &files).unwrap().1, "", "nothing is rewritten");
+}
+
+#[test]
+fn a_made_kustomization_lists_what_flux_lists() {
+    let files = Files::new(&[
+        ("apps/shop/b.yml", ""),
+        ("apps/shop/a.yaml", ""),
+        ("apps/shop/board.json", ""),
+        ("apps/shop/README.md", ""),
+        ("apps/shop/deep/c.yaml", ""),
+        ("apps/shop/web/kustomization.yaml", "resources: [d.yaml, inner]"),
+        ("apps/shop/web/d.yaml", ""),
+        ("apps/shop/web/inner/kustomization.yml", ""),
+        ("apps/shop/.hidden/e.yaml", ""),
+        ("apps/shop/left/f.yaml", ""),
+        ("apps/shop/left/out/kustomization.yaml", ""),
+        ("apps/shop/.sourceignore", "left/\n"),
+        ("apps/other.yaml", ""),
+    ]);
+    let listed = made::made(&files, "apps/shop", &FilesSpec::default()).unwrap();
+    assert_eq!(listed.resources, ["a.yaml", "b.yml", "deep/c.yaml", "web"]);
+    assert!(listed.inputs.contains(&"apps/shop/.sourceignore".to_owned()), "{:?}", listed.inputs);
+    let changed = Changed { folder: "apps/shop", made: Some(&listed.resources), ..Changed::default() };
+    let needs = needs(&Beside::new(&files), "apps/shop", &Nowhere, changed).unwrap();
+    let text = String::from_utf8_lossy(&needs.rewritten["apps/shop/kustomization.yaml"]).into_owned();
+    assert_eq!(text, "resources:\n- a.yaml\n- b.yml\n- deep/c.yaml\n- web\n");
+    assert!(needs.files.contains_key("apps/shop/web/d.yaml") && needs.inputs.contains("apps/shop"), "{needs:?}");
+    let selected = FilesSpec { include: vec!["/deep/".to_owned()], exclude: vec!["web/".to_owned()] };
+    assert_eq!(made::made(&files, "apps/shop", &selected).unwrap().resources, ["deep/c.yaml"]);
+    let none = Files::new(&[("apps/shop/board.json", "{}")]);
+    let error = made::made(&none, "apps/shop", &FilesSpec::default()).err().map(|error| error.to_string());
+    let told = "apps/shop holds no manifests: there is no .yaml or .yml file below it to make a kustomization of";
+    assert_eq!(error.as_deref(), Some(told));
 }

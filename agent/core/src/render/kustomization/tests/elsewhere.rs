@@ -71,7 +71,7 @@ fn taken(kustomization: &str) -> Result<Needs, KustomizationError> {
         ("apps/shop/charts/own/Chart.yaml", "name: own\nversion: 1.0.0\n"),
         (".quarterdeck-remote/mine/kustomization.yaml", ""),
     ]);
-    needs(&Beside::new(&files), "apps/shop", &Shelf, None)
+    needs(&Beside::new(&files), "apps/shop", &Shelf, Changed::default())
 }
 
 fn refusal(kustomization: &str) -> String {
