@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use quarterdeck_shared::application::{EnvironmentSpec, JsonnetSpec};
+use quarterdeck_shared::application::{EnvironmentSpec, JsonnetSpec, Overlay};
 use quarterdeck_shared::error::Hint;
 
 use super::built::{BuildFailure, Built};
@@ -29,8 +29,12 @@ pub fn named(tree: &dyn Tree, spec: &EnvironmentSpec) -> Option<String> {
     let own = spec.helm.chart.is_none().then_some(spec.path.as_str());
     own.into_iter().chain(changes).find_map(|path| {
         let at = folder(tree, path).ok()?;
-        kustomization_file(tree, &at).ok()??;
-        match kustomize::build(tree, &at, &Nobody) {
+        let overlay = if own == Some(path) { &spec.kustomize.overlay } else { &Overlay::default() };
+        if !overlay.generate {
+            kustomization_file(tree, &at).ok()??;
+        }
+        let wanted = kustomize::Wanted { folder: &at, overlay, files: &spec.files };
+        match kustomize::build(tree, &wanted, &Nobody) {
             Err(RenderError::Kustomize { source: KustomizeError::Kustomization(error), .. }) => name(&error),
             _ => None,
         }

@@ -170,6 +170,9 @@ fn of_source(one: &ApplicationSource, base: &Path, say: Say<'_>) {
         yaml: _,
         pattern: _,
         template: _,
+        // What they make is held to what applications of a source may name.
+        application: _,
+        written_in: _,
         generate: _,
         prune: _,
         prune_max: _,
@@ -312,20 +315,31 @@ fn of_environment(environment: &EnvironmentSpec, keys: &[PathBuf], say: Say<'_>)
     } = environment;
     say(&[Step::Key("repository")], OfMachine::Address(repository));
     of_artifact(artifact.as_ref(), say);
-    for (index, EnvironmentSource { name: _, repository, follow: _, artifact, path: _ }) in sources.iter().enumerate() {
+    for (index, EnvironmentSource { name: _, repository, follow: _, artifact, path: _, bundled: _ }) in
+        sources.iter().enumerate()
+    {
         let mut say = at("source", index, say);
         say(&[Step::Key("repository")], OfMachine::Address(repository));
         of_artifact(artifact.as_ref(), &mut say);
     }
-    let KustomizeSpec { remote, remote_files } = kustomize;
+    let KustomizeSpec { remote, remote_files, overlay: _ } = kustomize;
     for address in remote {
         say(&[Step::Key("kustomize"), Step::Key("remote")], OfMachine::Address(address));
     }
     for RemoteFile { url, sha256: _ } in remote_files {
         say(&[Step::Key("kustomize"), Step::Key("remote_file")], OfMachine::Address(url));
     }
-    let HelmSpec { chart, release_name: _, values_files: _, values: _, skip_hooks: _, hook_timeout: _, post_render: _ } =
-        helm;
+    let HelmSpec {
+        chart,
+        release_name: _,
+        values_files: _,
+        values: _,
+        file_parameters: _,
+        skip_crds: _,
+        skip_hooks: _,
+        hook_timeout: _,
+        post_render: _,
+    } = helm;
     if let Some(chart) = chart {
         of_chart(chart, say);
     }
@@ -340,7 +354,7 @@ fn of_environment(environment: &EnvironmentSpec, keys: &[PathBuf], say: Say<'_>)
             }
         }
     }
-    let PromotePolicy { by: _, author: _, message: _, require_signature } = promote;
+    let PromotePolicy { by: _, source: _, author: _, message: _, require_signature } = promote;
     for required in require_signature {
         let one = match required {
             RequiredSigner::Key(key) => key,

@@ -267,6 +267,7 @@ fn promoted_with(overlay: &Overlay, files: &[(&str, &str)]) -> Result<Vec<(Strin
         tree: &Files::new(files),
         path: "apps/shop",
         sources: &[],
+        into: None,
         render: RenderKind::Auto,
         files: &FilesSpec::default(),
         overlay,
@@ -475,7 +476,9 @@ fn manifests_of_a_source_are_changed_there_and_an_image_of_elsewhere_is_told() {
     let promoted = |into| {
         let tree = &Files::new(&[("$base/shop/pod.yaml", pod), ("$values/a.yaml", "a: 1\n")]);
         let (path, render, files) = ("$base/shop", RenderKind::Auto, &FilesSpec::default());
-        let manifests = Manifests { tree, path, sources: &sources, into, render, files, release, programs: &Small };
+        let overlay = &Overlay::default();
+        let manifests =
+            Manifests { tree, path, sources: &sources, into, render, files, overlay, release, programs: &Small };
         let promoted = promote_all(&manifests, &[to(PromoteBy::Tag)]);
         promoted.map(|(edits, _)| edits.into_iter().map(|edit| edit.path).collect::<Vec<_>>())
     };
