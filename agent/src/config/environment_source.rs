@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use quarterdeck_shared::application::{ArtifactSpec, EnvironmentSource, EnvironmentSourceName, FileParameter, folder_of, source_of};
+use quarterdeck_shared::application::{
+    ArtifactSpec, EnvironmentSource, EnvironmentSourceName, FileParameter, folder_of, source_of,
+};
 use serde::Deserialize;
 
 use super::artifact::WrittenArtifact;

@@ -259,9 +259,8 @@ fn changes(
         if entries.len() > CHANGES_MAX {
             say(option, too_many(option, entries.len()));
         }
-        let is_known = |key: &str| {
-            known.contains(&key) && (option != "patches" || key != "path" || sources.contains(&"path"))
-        };
+        let is_known =
+            |key: &str| known.contains(&key) && (option != "patches" || key != "path" || sources.contains(&"path"));
         for entry in entries {
             if let Some(unknown) = entry.keys().find(|key| !is_known(key)) {
                 let all: Vec<&str> = known.iter().copied().filter(|key| is_known(key)).collect();
@@ -271,7 +270,9 @@ fn changes(
             match needed.iter().filter(is_text).count() {
                 1 => {}
                 0 => say(option, format!("an entry of {option} has no {}: write it as text", needed.join(" or "))),
-                _ => say(option, format!("an entry of {option} has {}: leave out one of the two", needed.join(" and "))),
+                _ => {
+                    say(option, format!("an entry of {option} has {}: leave out one of the two", needed.join(" and ")))
+                }
             }
             if entry.values().any(has_date) {
                 say(option, format!("a date in {option} is not text: write it in quotes"));

@@ -70,15 +70,17 @@ async fn a_component_of_the_environment_is_deployed_and_watched() {
 #[tokio::test]
 async fn a_component_that_is_missing_is_told_and_what_runs_stays() {
     let own = config_map("own", "1");
-    let files =
-        [("apps/shop/kustomization.yaml", "resources:\n- own.yaml\n"), ("apps/shop/own.yaml", own.as_str())];
+    let files = [("apps/shop/kustomization.yaml", "resources:\n- own.yaml\n"), ("apps/shop/own.yaml", own.as_str())];
     let mut world = overlaid(&files, "").await;
     runs(&world, "own", "1").await;
     world.kill_agent();
     configure(&world, "[application.environment.kustomize]\ncomponents = [\"../../parts/one\"]\n");
     world.start_agent().await.unwrap();
-    told(&world, "kustomize of the environment names \"../../parts/one\" in components, which is not in the repository")
-        .await;
+    told(
+        &world,
+        "kustomize of the environment names \"../../parts/one\" in components, which is not in the repository",
+    )
+    .await;
     assert_eq!(value(&world, "own").as_deref(), Some("1"));
     let part = config_map("part", "1");
     let files = [("parts/one/kustomization.yaml", "resources:\n- part.yaml\n"), ("parts/one/part.yaml", part.as_str())];
@@ -105,8 +107,7 @@ async fn a_folder_without_a_kustomization_is_built_as_if_it_had_one() {
     deploy(&world).commit("main", &[("apps/shop/more.yaml", more.as_str())], "One more");
     runs(&world, "more", "1").await;
     let own = config_map("own", "2");
-    let files =
-        [("apps/shop/kustomization.yaml", "resources:\n- own.yaml\n"), ("apps/shop/own.yaml", own.as_str())];
+    let files = [("apps/shop/kustomization.yaml", "resources:\n- own.yaml\n"), ("apps/shop/own.yaml", own.as_str())];
     deploy(&world).commit("main", &files, "A kustomization");
     runs(&world, "own", "2").await;
     let is_gone = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && value(&world, "web").is_none();

@@ -35,7 +35,8 @@ pub(super) fn components(
         let folder = join(&environment.path, component);
         let is_there = folder.is_some_and(|folder| known::kustomization(around, &folder).is_some());
         if !is_there {
-            let words = format!("{component} is missing, and is omitted: add it to kustomize.components once it exists");
+            let words =
+                format!("{component} is missing, and is omitted: add it to kustomize.components once it exists");
             fields.otherwise(&format!("{before}components"), words);
         }
         is_there
@@ -110,9 +111,13 @@ impl Named {
     fn take(&mut self, text: &str) {
         let read = |text: &str| address::read(text).map(|address| (text.to_owned(), address));
         match read(text).or_else(|| read(text.split_once('=')?.1)) {
-            Some((_, Address::Folder(folder))) if folder.reference.is_some() => drop(self.remote.insert(folder.repository)),
+            Some((_, Address::Folder(folder))) if folder.reference.is_some() => {
+                drop(self.remote.insert(folder.repository))
+            }
             Some((text, Address::Folder(_))) => {
-                self.unclear.insert(format!("{text} may change at any time: write ?ref= with a tag or a whole commit behind it"));
+                self.unclear.insert(format!(
+                    "{text} may change at any time: write ?ref= with a tag or a whole commit behind it"
+                ));
             }
             Some((url, Address::File)) => drop(self.files.insert(url)),
             None => {}
@@ -130,7 +135,8 @@ impl Named {
             return;
         }
         if !matches!(Wanted::read(version), Ok(Wanted::Exact(_))) {
-            let words = format!("chart {name} has version {version:?}, which is not a single version: write one, as 6.7.1");
+            let words =
+                format!("chart {name} has version {version:?}, which is not a single version: write one, as 6.7.1");
             self.unclear.insert(words);
         }
         if Repository::read(repository).is_ok() {

@@ -919,9 +919,11 @@ fn what_argo_cd_writes_into_a_kustomization_is_written_by_the_environment() {
         let source = "repoURL: https://git.example.org/a.git, path: a";
         read(Tool::ArgoCd, &application(&format!("source: {{ {source}, kustomize: {{ {options} }} }}")), &around(&[]))
     };
-    let (drafts, told) = of("namePrefix: eu-, nameSuffix: -1, namespace: web, images: ['shop=r/shop:2', 'nginx@sha256:1'], \
+    let (drafts, told) = of(
+        "namePrefix: eu-, nameSuffix: -1, namespace: web, images: ['shop=r/shop:2', 'nginx@sha256:1'], \
          replicas: [{ name: shop, count: '3' }], components: [../tls], patches: [{ path: a.yaml, options: { allowNameChange: true } }], \
-         commonLabels: { team: a }, commonAnnotations: { b: $c }, forceCommonLabels: true");
+         commonLabels: { team: a }, commonAnnotations: { b: $c }, forceCommonLabels: true",
+    );
     let wanted = json!({
         "namespace": "web", "name_prefix": "eu-", "name_suffix": "-1", "components": ["../tls"], "labels_in": "selectors",
         "annotations_in": "templates", "labels": { "team": "a" }, "annotations": { "b": "$c" },

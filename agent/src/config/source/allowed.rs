@@ -11,8 +11,8 @@ use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
     ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec,
-    FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, Overlay, PromotePolicy, RemoteFile, ServiceSpec, TestCommand, TestRun,
-    TestSpec, ValueFrom,
+    FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, Overlay, PromotePolicy, RemoteFile, ServiceSpec, TestCommand,
+    TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;

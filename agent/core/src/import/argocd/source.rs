@@ -272,7 +272,9 @@ fn helm(
             false => values_file(fields, file, sources, environment),
         };
         match path {
-            Ok(path) => helm.file_parameters.push([("name", name), ("path", path)].map(|(key, text)| (key.to_owned(), text.into())).into_iter().collect()),
+            Ok(path) => helm.file_parameters.push(
+                [("name", name), ("path", path)].map(|(key, text)| (key.to_owned(), text.into())).into_iter().collect(),
+            ),
             Err(words) => fields.not("spec.source.helm.fileParameters", words),
         }
     }

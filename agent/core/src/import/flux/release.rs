@@ -111,10 +111,14 @@ fn has_no_definitions(fields: &mut Fields<'_>) -> bool {
     match (install, upgrade) {
         (Some(true), None | Some(true)) => return true,
         (Some(true), Some(false)) => {
-            fields.not("spec.install.crds", "CRDs of the chart are deployed, as by an upgrade: helm.skip_crds leaves them out");
+            fields.not(
+                "spec.install.crds",
+                "CRDs of the chart are deployed, as by an upgrade: helm.skip_crds leaves them out",
+            );
         }
         (_, Some(true)) => {
-            fields.not("spec.upgrade.crds", "CRDs of the chart are updated in each sync: helm.skip_crds leaves them out");
+            fields
+                .not("spec.upgrade.crds", "CRDs of the chart are updated in each sync: helm.skip_crds leaves them out");
         }
         _ => {}
     }

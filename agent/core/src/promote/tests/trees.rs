@@ -200,8 +200,16 @@ fn a_kustomization_names_the_image_as_its_resources_do() {
         let (spec, capabilities) = (&HelmSpec::default(), &|| Ok(Capabilities::default()));
         let release = &Release { name: "shop", namespace: "prod", spec, capabilities };
         let (tree, path, render) = (&Files::new(&files), "apps/shop/", RenderKind::Auto);
-        let manifests =
-            Manifests { tree, path, sources: &[], render, files: &FilesSpec::default(), overlay: &Overlay::default(), release, programs: &Small };
+        let manifests = Manifests {
+            tree,
+            path,
+            sources: &[],
+            render,
+            files: &FilesSpec::default(),
+            overlay: &Overlay::default(),
+            release,
+            programs: &Small,
+        };
         let image = if image.contains("nginx") { "nginx" } else { "reg.example/ops/shop" };
         let image = Promoted { image: image.into(), ..to(PromoteBy::Tag) };
         let (edits, _) = promote_all(&manifests, std::slice::from_ref(&image)).unwrap();
@@ -270,10 +278,8 @@ fn promoted_with(overlay: &Overlay, files: &[(&str, &str)]) -> Result<Vec<(Strin
 
 #[test]
 fn what_an_environment_writes_into_its_kustomization_has_a_say() {
-    let image = |fields: serde_json::Value| Overlay {
-        images: vec![fields.as_object().unwrap().clone()],
-        ..Overlay::default()
-    };
+    let image =
+        |fields: serde_json::Value| Overlay { images: vec![fields.as_object().unwrap().clone()], ..Overlay::default() };
     let resources = "resources: [a.yaml]\n";
     let files = [("apps/shop/a.yaml", POD), ("apps/shop/kustomization.yaml", resources)];
     let edit = "resources: [a.yaml]\nimages:\n- name: reg.example/ops/shop\n  newTag: 1.4.0\n";

@@ -57,7 +57,8 @@ pub(super) fn apply(
     }
     let changed = own.as_ref().map(|own| Changed { folder: own, resource: Some(&resource), ..Changed::default() });
     let begin = if is_inline { &inline } else { own.as_ref().unwrap_or(&inline) };
-    let (Built { output, notes }, needs) = build_with(&tree, begin, request.programs, changed.unwrap_or_default()).map_err(wrong)?;
+    let (Built { output, notes }, needs) =
+        build_with(&tree, begin, request.programs, changed.unwrap_or_default()).map_err(wrong)?;
     let mut found = Vec::new();
     let mut outcome = Ok(());
     let read = yaml::each(&output, |Document { number, value, .. }| {

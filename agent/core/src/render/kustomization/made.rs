@@ -42,7 +42,8 @@ pub(crate) fn made(tree: &dyn Tree, folder: &str, files: &FilesSpec) -> Result<M
     let is_in_one = |path: &str| folders.iter().any(|folder| is_below(path, folder));
     let found = plain::sources(tree, folder, &selection)?;
     let (mut inputs, all) = (found.outside, found.files);
-    let is_taken = |file: &Source| !is_in_one(&file.path) && (file.path.ends_with(".yaml") || file.path.ends_with(".yml"));
+    let is_taken =
+        |file: &Source| !is_in_one(&file.path) && (file.path.ends_with(".yaml") || file.path.ends_with(".yml"));
     let files: Vec<Source> = all.into_iter().filter(is_taken).collect();
     let outermost = folders.iter().copied().filter(|path| !is_in_one(path));
     let paths = files.iter().map(|file| file.path.as_str()).chain(outermost);

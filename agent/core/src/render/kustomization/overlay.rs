@@ -141,7 +141,8 @@ impl Page<'_> {
 
     /// The entry of a name, which is made where there is none.
     fn entry(&mut self, key: &str, name: &str) -> Result<&mut Map<String, Value>, KustomizationError> {
-        let wrong = KustomizationError::Form { path: self.path.to_owned(), field: key.to_owned(), form: "a list of maps" };
+        let wrong =
+            KustomizationError::Form { path: self.path.to_owned(), field: key.to_owned(), form: "a list of maps" };
         let items = self.list(key)?;
         let at = items.iter().position(|item| item["name"] == name).unwrap_or(items.len());
         if at == items.len() {

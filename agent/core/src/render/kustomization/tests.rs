@@ -233,7 +233,10 @@ fn what_an_environment_writes_is_taken_as_if_the_file_said_it() {
     assert_eq!(text, "resources:\n- a.yaml\ncomponents:\n- ../../parts/tls\n");
     assert!(needs.files.contains_key("parts/tls/tls.yaml") && needs.inputs.contains("parts/tls"), "{needs:?}");
     for (folder, told) in [
-        ("../../parts/gone", "kustomize of the environment names \"../../parts/gone\" in components, which is not in the repository"),
+        (
+            "../../parts/gone",
+            "kustomize of the environment names \"../../parts/gone\" in components, which is not in the repository",
+        ),
         (
             "https://forge.example/ops/base//tls?ref=v1",
             "kustomize of the environment names https://forge.example/ops/base//tls?ref=v1, and the configuration does not allow \
