@@ -3,7 +3,7 @@ use quarterdeck_core::render::scope;
 use quarterdeck_core::render::{RenderError, Rendered, Request, render};
 use quarterdeck_core::sops::decrypting::Decrypting;
 use quarterdeck_core::tree::memory::Files;
-use quarterdeck_shared::application::{FilesSpec, HelmSpec, JsonnetSpec, Overlay, RenderKind};
+use quarterdeck_shared::application::{FileParameter, FilesSpec, HelmSpec, JsonnetSpec, Overlay, RenderKind};
 use quarterdeck_shared::error::Failure;
 use serde_json::json;
 
@@ -199,6 +199,30 @@ fn a_chart_is_rendered_by_helm_with_its_values_and_none_of_them_as_an_argument()
         words.replace(root, "ROOT"),
         " template shop ROOT/charts/shop --namespace prod --include-crds --kube-version v1.35.4 --api-versions apps/v1 \
          --api-versions apps/v1/Deployment --values ROOT/envs/prod.yaml --values -"
+    );
+}
+
+#[test]
+fn helm_is_given_the_files_of_parameters_and_leaves_definitions_out() {
+    let script = "words=; for word; do words=\"$words $word\"; done
+        cd \"${3%/charts/shop}\"; file=$(cat 'envs/a,b.ini')
+        printf -- '---\\napiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: args}\\ndata: {words: %s, file: %s}\\n' \"'${words##* --}'\" \"$file\"
+        case \"$words\" in *--include-crds*) exit 9 ;; esac";
+    let (_folder, renderers) = stand_in("helm", script);
+    let parameter = |path: &str| FileParameter { name: "config.text".to_owned(), path: path.to_owned() };
+    let spec = |path| HelmSpec { file_parameters: vec![parameter(path)], skip_crds: true, ..HelmSpec::default() };
+    let files = [CHART, &[("envs/a,b.ini", "text")]].concat();
+    let render = |path| try_render_of(&renderers, "charts/shop", RenderKind::Auto, &spec(path), &Files::new(&files));
+    let rendered = render("envs/a,b.ini").unwrap();
+    assert_eq!(rendered.inputs, ["charts/shop", "envs/a,b.ini"]);
+    let data = rendered.manifests[0].object.clone().into_value()["data"].clone();
+    let words = data["words"].as_str().unwrap();
+    assert!(words.starts_with("set-file config.text=") && words.ends_with(r"/envs/a\,b.ini"), "{words}");
+    assert_eq!(data["file"], "text");
+    assert_eq!(
+        Failure::of(&render("envs/gone.ini").unwrap_err()).to_string(),
+        "cannot render the chart of charts/shop: the file envs/gone.ini of the parameter config.text is not in this commit\n\
+         hint: paths in `helm.file_parameters` begin at the root of the repository"
     );
 }
 

@@ -70,7 +70,7 @@ trait Referee {
 }
 
 #[test]
-#[ignore = "by hand: wants helm, kubectl, flux, jsonnet, python3-yaml, and checkouts of repositories in QD_REFEREE"]
+#[ignore = "by hand: wants helm, kubectl, kustomize, flux, jsonnet, python3-yaml, and checkouts of repositories in QD_REFEREE"]
 fn an_imported_environment_is_what_its_own_tool_makes() {
     let root = PathBuf::from(std::env::var_os("QD_REFEREE").expect("QD_REFEREE names a folder"));
     let mut asked: Vec<PathBuf> = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -94,6 +94,7 @@ fn compared(root: &Path, words: &[&str]) -> Result<(String, bool), String> {
     let at = tempfile::tempdir().map_err(|error| error.to_string())?;
     output(Command::new("cp").arg("-a").arg(root.join(name).join(".")).arg(at.path()), b"")?;
     let (cases, told) = import(at.path(), tool, more)?;
+    place_charts(root, at.path())?;
     let tree = files_of(at.path())?;
     let first = more.iter().skip_while(|word| **word != "--path").nth(1).map(|path| (*path).to_owned());
     let repository = Repository { root: root.to_owned(), at, first, tree };
@@ -125,6 +126,25 @@ fn compared(root: &Path, words: &[&str]) -> Result<(String, bool), String> {
     writeln!(text, "| {} in all | | {objects} | {equal} | {differ} | {not} not compared |\n\n{told}", cases.len())
         .unwrap();
     Ok((text, differ == 0))
+}
+
+/// Puts the charts of kustomizations where kustomize looks for them, as far as they are folders in `charts`: for both.
+fn place_charts(root: &Path, at: &Path) -> Result<(), String> {
+    for (path, (_, content)) in files_of(at)?.files {
+        let Some(folder) = path.strip_suffix("kustomization.yaml") else { continue };
+        let read = quarterdeck_core::yaml::parse(&content).unwrap_or_default();
+        let charts = read.first().and_then(|document| document.value["helmCharts"].as_array()).cloned();
+        for chart in charts.into_iter().flatten() {
+            let text = |key: &str| chart[key].as_str().unwrap_or_default();
+            let from = root.join("charts").join(text("name"));
+            let to = at.join(folder).join("charts").join(format!("{}-{}", text("name"), text("version")));
+            if from.is_dir() {
+                std::fs::create_dir_all(&to).map_err(|error| error.to_string())?;
+                output(Command::new("cp").arg("-a").arg(&from).arg(&to), b"")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the import makes of the repository, and what it says is not imported.

@@ -112,14 +112,15 @@ impl Named {
         let read = |text: &str| address::read(text).map(|address| (text.to_owned(), address));
         match read(text).or_else(|| read(text.split_once('=')?.1)) {
             Some((_, Address::Folder(folder))) if folder.reference.is_some() => {
-                drop(self.remote.insert(folder.repository))
+                self.remote.insert(folder.repository);
             }
             Some((text, Address::Folder(_))) => {
-                self.unclear.insert(format!(
-                    "{text} may change at any time: write ?ref= with a tag or a whole commit behind it"
-                ));
+                let words = "may change at any time: write ?ref= with a tag or a whole commit behind it";
+                self.unclear.insert(format!("{text} {words}"));
             }
-            Some((url, Address::File)) => drop(self.files.insert(url)),
+            Some((url, Address::File)) => {
+                self.files.insert(url);
+            }
             None => {}
         }
     }

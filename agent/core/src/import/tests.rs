@@ -732,7 +732,19 @@ spec:
 #[test]
 fn what_a_release_says_of_its_install_is_told_for_what_it_is() {
     for (more, told) in [
-        ("install: { crds: Skip }", vec!["not imported spec.install.crds: CRDs of a chart are always deployed"]),
+        ("install: { crds: Skip }", vec![]),
+        (
+            "install: { crds: Skip }, upgrade: { crds: CreateReplace }",
+            vec![
+                "not imported spec.install.crds: CRDs of the chart are deployed, as by an upgrade: helm.skip_crds leaves them out",
+            ],
+        ),
+        (
+            "upgrade: { crds: Skip }",
+            vec![
+                "not imported spec.upgrade.crds: CRDs of the chart are updated in each sync: helm.skip_crds leaves them out",
+            ],
+        ),
         ("upgrade: { crds: CreateReplace }", vec![]),
         (
             "install: { disableHooks: true }",

@@ -167,7 +167,9 @@ impl Referee for Applications<'_> {
 /// `kustomize build`, with the options of the Application in a kustomization of their own.
 fn kustomize(source: &Value, at: &Path) -> Result<Vec<u8>, String> {
     let options = &source["kustomize"];
-    let printed = output(Command::new("kubectl").arg("kustomize").arg(at), b"")?;
+    let mut command = Command::new("kustomize");
+    command.args(["build", "--enable-helm", "--helm-command", "helm"]);
+    let printed = output(command.arg(at), b"")?;
     if !options.is_object() {
         return Ok(printed);
     }

@@ -29,15 +29,15 @@ pub(crate) struct Made {
 pub(crate) fn made(tree: &dyn Tree, folder: &str, files: &FilesSpec) -> Result<Made, RenderError> {
     let reading = |source| RenderError::Read { path: folder.to_owned(), source };
     let selection = Selection::read(tree, folder, files)?;
-    let is_kustomization = |path: &&str| KUSTOMIZATIONS.contains(&file_name(path));
+    let is_kustomization = |path: &str| KUSTOMIZATIONS.contains(&file_name(path));
     let listed = tree.entries(folder).map_err(reading)?.entries;
-    let is_hidden = |path: &&str| path[folder.len()..].split('/').any(|part| part.starts_with('.'));
+    let is_hidden = |path: &str| path[folder.len()..].split('/').any(|part| part.starts_with('.'));
     let folders: BTreeSet<&str> = listed
         .iter()
         .map(|entry| entry.path.as_str())
-        .filter(is_kustomization)
+        .filter(|path| is_kustomization(path) && !is_hidden(path) && selection.selects(path))
         .map(parent)
-        .filter(|below| *below != folder && !is_hidden(below) && !selection.leaves_out(below))
+        .filter(|below| *below != folder)
         .collect();
     let is_in_one = |path: &str| folders.iter().any(|folder| is_below(path, folder));
     let found = plain::sources(tree, folder, &selection)?;

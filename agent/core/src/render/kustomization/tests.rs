@@ -165,7 +165,7 @@ fn what_is_not_in_the_repository_is_refused() {
     let error = Failure::of(&needs_of(&[("a/b.yaml", "")], "a").unwrap_err()).to_string();
     assert_eq!(
         error,
-        "there is no kustomization.yaml in \"a\"\nhint: `render = \"plain\"` renders a folder without one"
+        "there is no kustomization.yaml in \"a\"\nhint: `render = \"plain\"` renders a folder without one, and `kustomize.generate = true` makes one of its manifests"
     );
 }
 

@@ -91,7 +91,7 @@ fn a_kustomization_of_the_repository_gets_the_objects_as_a_resource() {
         (
             "apps",
             "cannot render the chart of apps/shop: its post_render failed: there is no kustomization.yaml in \"apps\"\n\
-             hint: `render = \"plain\"` renders a folder without one",
+             hint: `render = \"plain\"` renders a folder without one, and `kustomize.generate = true` makes one of its manifests",
         ),
     ] {
         let post = PostRender { path: Some(folder.to_owned()), ..PostRender::default() };

@@ -39,7 +39,7 @@ fn an_overlay_is_written_into_the_file_as_flux_and_argo_cd_do() {
         (json!({"resources": ["a.yaml"]}), "{}", json!({"resources": ["a.yaml"]})),
         (
             json!({"namespace": "old", "namePrefix": "old-"}),
-            "{namespace: shop, name_prefix: eu-, name_suffix: -1}",
+            "{namespace: shop, name_prefix: eu-, name_suffix: '-1'}",
             json!({"namespace": "shop", "namePrefix": "eu-", "nameSuffix": "-1"}),
         ),
         (
