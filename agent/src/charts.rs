@@ -77,6 +77,24 @@ pub async fn pinned(
     Ok((release, files))
 }
 
+/// The same with the archive as it was published.
+///
+/// # Errors
+/// As [`pinned`].
+pub async fn pinned_archive(
+    spec: &ChartSpec,
+    folder: &Path,
+    fetcher: Arc<Fetcher>,
+    images: watch::Receiver<Arc<Images>>,
+    config: watch::Receiver<Arc<Config>>,
+) -> Result<(ChartRelease, Vec<u8>, ChartFiles), ChartProblem> {
+    let source = ChartSource::new(spec, folder, Asking { fetcher, images, config })?;
+    let release = source.at_hand().await?;
+    let archive = source.archive(&release).await?;
+    let files = source::unpacked(&release, archive.clone()).await?;
+    Ok((release, archive, files))
+}
+
 impl Charts {
     /// The source of a chart; it begins to be asked with the first environment that has it.
     ///

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::artifact::{ArtifactFollow, ArtifactSpec};
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers, Ssh, SshKey};
 pub use self::environment::{
-    ChartSpec, EnvironmentSpec, FilesSpec, HelmSpec, JsonnetSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec,
+    ChartSpec, DependencyRepository, EnvironmentSpec, FilesSpec, HelmSpec, JsonnetSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec,
     RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
 };
 pub use self::follow::{FollowSpec, TagPolicy};

@@ -52,7 +52,6 @@ use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
 
 use crate::hooks::Hook;
-use crate::render::chart::ChartError;
 use crate::render::helm::HelmError;
 use crate::render::jsonnet::JsonnetError;
 use crate::render::kustomize::KustomizeError;
@@ -350,7 +349,7 @@ impl RenderError {
             Self::Kustomize { source, .. } => source.is_outage(),
             Self::Helm { source, .. } => match &**source {
                 HelmError::Build(failure) => failure.is_outage(),
-                HelmError::Chart(error) => matches!(error, ChartError::Read { .. }),
+                HelmError::Chart(error) => error.is_outage(),
                 HelmError::PostRender(source) => source.is_outage(),
                 HelmError::Output(_) | HelmError::TooManyHooks { .. } | HelmError::Changes { .. } => false,
             },

@@ -10,7 +10,7 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
-    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec,
+    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, DependencyRepository, EnvironmentSource, EnvironmentSpec,
     FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, PromotePolicy, RemoteFile, ServiceSpec, TestCommand, TestRun,
     TestSpec, ValueFrom,
 };
@@ -180,6 +180,7 @@ impl Limits<'_> {
         self.kustomize(kustomize, &mut |key, message| say(&[Step::Key("kustomize"), Step::Key(key)], message));
         let HelmSpec {
             chart,
+            dependencies,
             release_name: _,
             values_files: _,
             values: _,
@@ -190,6 +191,11 @@ impl Limits<'_> {
         if let Some(chart) = chart {
             self.chart(chart, &mut |key, message| {
                 say(&[Step::Key("helm"), Step::Key("chart"), Step::Key(key)], message);
+            });
+        }
+        for dependency in dependencies {
+            self.dependency(dependency, &mut |message| {
+                say(&[Step::Key("helm"), Step::Key("dependencies")], message);
             });
         }
         let source = &self.source.name;
@@ -254,6 +260,20 @@ impl Limits<'_> {
             say(key, refusal(key));
         }
         self.in_registry(repository, &mut |message| say("repository", message));
+    }
+
+    /// Where a chart has what it depends on from is among the repositories of the source.
+    fn dependency(&self, dependency: &DependencyRepository, say: &mut impl FnMut(String)) {
+        let DependencyRepository { repository, username, password_env, password_file } = dependency;
+        let of_the_machine = [
+            ("username", username.is_some()),
+            ("password_env", password_env.is_some()),
+            ("password_file", password_file.is_some()),
+        ];
+        for (key, _) in of_the_machine.into_iter().filter(|(_, is_there)| *is_there) {
+            say(refusal(key));
+        }
+        self.in_registry(repository, say);
     }
 
     fn artifact(&self, artifact: &ArtifactSpec, say: &mut impl FnMut(&'static str, String)) {
