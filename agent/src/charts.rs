@@ -95,6 +95,20 @@ pub async fn pinned_archive(
     Ok((release, archive, files))
 }
 
+/// Whether the repository of a chart answers; how many versions of it there are.
+///
+/// # Errors
+/// Where it does not.
+pub async fn check(
+    spec: &ChartSpec,
+    folder: &Path,
+    fetcher: Arc<Fetcher>,
+    images: watch::Receiver<Arc<Images>>,
+    config: watch::Receiver<Arc<Config>>,
+) -> Result<usize, ChartProblem> {
+    ChartSource::new(spec, folder, Asking { fetcher, images, config })?.check().await
+}
+
 impl Charts {
     /// The source of a chart; it begins to be asked with the first environment that has it.
     ///

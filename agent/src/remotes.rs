@@ -9,6 +9,7 @@
 //! ```
 //! A tag is looked up once: what is deployed does not change under its name. `qd doctor` says where one was moved.
 
+mod dependencies;
 mod error;
 mod files;
 mod git;
@@ -33,7 +34,12 @@ use crate::charts;
 use crate::config::Config;
 use crate::images::Images;
 
-/// Everything that was fetched from elsewhere for kustomizations.
+/// Where all of it is in a data directory.
+pub fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("remotes")
+}
+
+/// Everything that was fetched from elsewhere for kustomizations and charts.
 pub struct Remotes {
     /// Its folder in the data directory.
     folder: PathBuf,
@@ -56,7 +62,7 @@ impl Remotes {
         images: watch::Receiver<Arc<Images>>,
     ) -> Self {
         let (fetcher, mirrors, charts) = (Arc::default(), git::Mirrors::default(), Mutex::default());
-        Self { folder: data_dir.join("remotes"), base: base.to_owned(), config, images, fetcher, mirrors, charts }
+        Self { folder: folder(data_dir), base: base.to_owned(), config, images, fetcher, mirrors, charts }
     }
 
     /// Where the mirrors are.
@@ -186,26 +192,10 @@ impl Elsewhere for Allowed {
         name: &str,
         version: &str,
     ) -> Result<Packaged, Refusal> {
-        let DependencyRepository { repository: _, username, password_env, password_file } = named.clone();
-        let spec = ChartSpec {
-            repository: repository.to_string(),
-            name: name.to_owned(),
-            version: version.to_owned(),
-            username,
-            password_env,
-            password_file,
-            // A lock file names a version, and the environment the repository: no signers.
-            verify_keyring: None,
-            verify: Vec::new(),
-        };
-        let Remotes { folder, config, images, fetcher, .. } = &*self.remotes;
-        let alone = self.remotes.of_chart(repository, name);
-        let fetched = self.handle.block_on(async {
-            let _alone = alone.lock().await;
-            charts::pinned_archive(&spec, folder, fetcher.clone(), images.clone(), config.clone()).await
-        });
-        let (release, archive, files) = fetched.map_err(|problem| failed(RemoteProblem::Dependency(problem)))?;
-        self.note(format!("chart {repository} {name} {version}"), &release.digest);
+        let spec = dependencies::spec(named, repository, name, version);
+        let (digest, archive, files) = self.handle.block_on(self.remotes.dependency(&spec)).map_err(failed)?;
+        self.remotes.uses(named, &spec);
+        self.note(format!("chart {repository} {name} {version}"), &digest);
         Ok(Packaged { archive: archive.into(), files: Arc::new(files.files) })
     }
 }

@@ -31,6 +31,7 @@ mod confined;
 mod crashed;
 mod deleted;
 mod departed;
+mod depended;
 mod edited;
 mod elsewhere;
 mod encrypted;

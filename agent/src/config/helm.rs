@@ -42,7 +42,8 @@ pub(super) struct WrittenHelm {
 impl WrittenHelm {
     /// What it means.
     pub(super) fn read(self, base: &Path) -> HelmSpec {
-        let Self { chart, dependencies, release_name, values_files, values, skip_hooks, hook_timeout, post_render } = self;
+        let Self { chart, dependencies, release_name, values_files, values, skip_hooks, hook_timeout, post_render } =
+            self;
         let dependencies = dependencies.into_iter().map(|dependency| dependency.read(base)).collect();
         let hook_timeout = hook_timeout.map_or(HelmSpec::HOOK_TIMEOUT, |timeout| timeout.0);
         let chart = chart.map(|chart| chart.read(base));
@@ -61,7 +62,8 @@ impl WrittenHelm {
             }
         }
         if self.chart.is_some() && !self.dependencies.is_empty() {
-            let message = "what a packaged chart depends on is in its archive: leave out helm.chart or helm.dependencies";
+            let message =
+                "what a packaged chart depends on is in its archive: leave out helm.chart or helm.dependencies";
             say(&["helm", "dependencies"], message.to_owned());
         }
         self.check_dependencies(&mut |message| say(&["helm", "dependencies"], message));
@@ -93,7 +95,9 @@ impl WrittenHelm {
     fn check_dependencies(&self, say: &mut impl FnMut(String)) {
         if self.dependencies.len() > DEPENDENCIES_MAX {
             let count = self.dependencies.len();
-            say(format!("{count} repositories of dependencies are more than {DEPENDENCIES_MAX}: name what they are below"));
+            say(format!(
+                "{count} repositories of dependencies are more than {DEPENDENCIES_MAX}: name what they are below"
+            ));
         }
         let mut addresses = BTreeSet::new();
         for dependency in &self.dependencies {
@@ -109,7 +113,7 @@ impl WrittenHelm {
 
 /// A repository of `dependencies`: its address, or a table with the login beside it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "a repository is its address, or { repository, username, password_file }")]
+#[serde(untagged, expecting = "write its address, or { repository, username, password_file }")]
 enum WrittenDependency {
     Address(String),
     WithLogin(WrittenLogin),
@@ -153,9 +157,10 @@ impl WrittenDependency {
 fn check_login(repository: &str, has_username: bool, has_password: bool, say: &mut impl FnMut(String)) {
     match Repository::read(repository) {
         Err(error) => say(error.to_string()),
-        Ok(Repository::Oci(_)) if has_username || has_password => say(
-            "the login to a registry is that of [[registry]], or of `docker login`: leave out the one here".to_owned(),
-        ),
+        Ok(Repository::Oci(_)) if has_username || has_password => {
+            say("the login to a registry is that of [[registry]], or of `docker login`: leave out the one here"
+                .to_owned())
+        }
         Ok(Repository::Http(address)) if has_password && is_plain(&address) => {
             say("the password would go over plain http, readable on the way: write https://".to_owned());
         }

@@ -110,7 +110,8 @@ fn clean(dependencies: &[Dependency]) -> Vec<Dependency> {
 /// Of the JSON as Go writes it, which escapes what HTML and JavaScript would stumble over.
 fn digest(of: &impl serde::Serialize) -> String {
     let json = serde_json::to_string(of).unwrap_or_default();
-    let escaped = [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029")];
+    let escaped =
+        [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029")];
     let json = escaped.iter().fold(json, |json, (from, to)| json.replace(from, to));
     let hex: String = Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")

@@ -7,11 +7,13 @@ mod error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use quarterdeck_shared::application::HelmSpec;
 use serde_json::Value;
 
 use self::dependencies::Place;
 
-use crate::tree::links::{Followed, resolve_noting};
+use crate::render::elsewhere::Elsewhere;
+use crate::tree::links::{Followed, resolve, resolve_noting};
 use crate::tree::paths::{file_name, is_below, join};
 use crate::tree::{EntryMode, Tree, TreeEntry};
 use crate::yaml;
@@ -99,6 +101,26 @@ pub(crate) fn chart(
         chart.values.push(plain);
     }
     Ok(chart)
+}
+
+/// The archives of what the chart of a folder depends on and has not beside it, by their paths; none where the folder holds no chart.
+///
+/// # Errors
+/// Where the chart could not be rendered either.
+pub fn archives(
+    tree: &dyn Tree,
+    folder: &str,
+    spec: &HelmSpec,
+    elsewhere: &dyn Elsewhere,
+) -> Result<BTreeMap<String, Arc<[u8]>>, ChartError> {
+    let found = resolve(tree, folder).map_err(|source| ChartError::Read { path: folder.to_owned(), source })?;
+    let Followed::Folder(folder) = found else { return Ok(BTreeMap::new()) };
+    let fetching = Fetching { from: &spec.dependencies, elsewhere };
+    match chart(tree, &folder, &[], spec.chart.is_none().then_some(fetching)) {
+        Ok(chart) => Ok(chart.archives),
+        Err(ChartError::None { .. }) => Ok(BTreeMap::new()),
+        Err(error) => Err(error),
+    }
 }
 
 impl Chart {

@@ -23,6 +23,7 @@ use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::status::Phase;
 
+use super::dependencies;
 use super::manifests::{self, Artifact};
 use crate::charts::store::Store;
 use crate::config::{Config, places};
@@ -190,7 +191,7 @@ fn wanted(data_dir: &Path, asked: &Asked) -> anyhow::Result<SyncRecord> {
     }
 }
 
-/// The files of the revision, as the mirror has them.
+/// The files of the revision, as the mirror has them, and what a chart among them depends on.
 fn files(
     config: &Config,
     base: &Path,
@@ -211,7 +212,8 @@ fn files(
     };
     let source = if spec.artifact.is_some() { spec.repository.clone() } else { remote.url.to_string() };
     let mirror = Mirror::open_to_read(&dir, remote)?;
-    manifests::of_commit(&mirror, &sync.revision.commit, &source, &sync.revision.reference)
+    let archives = dependencies::kept(&mirror, &sync.revision.commit, spec, data_dir)?;
+    manifests::of_commit(&mirror, &sync.revision.commit, archives, &source, &sync.revision.reference)
 }
 
 /// The chart, as it is kept.

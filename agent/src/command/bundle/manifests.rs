@@ -1,6 +1,7 @@
 //! The files of a commit as an artifact in the layout of Flux, and the archive of a chart as one of Helm: the same bytes each time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use quarterdeck_container::bundle::layout::{Descriptor, MANIFEST};
@@ -25,15 +26,25 @@ pub(super) struct Artifact {
     pub(super) blobs: [(Descriptor, Vec<u8>); 2],
 }
 
-/// All files of a commit.
-pub(super) fn of_commit(mirror: &Mirror, commit: &CommitId, source: &str, reference: &str) -> anyhow::Result<Artifact> {
+/// All files of a commit, and archives beside them.
+pub(super) fn of_commit(
+    mirror: &Mirror,
+    commit: &CommitId,
+    archives: BTreeMap<String, Arc<[u8]>>,
+    source: &str,
+    reference: &str,
+) -> anyhow::Result<Artifact> {
     let (mut files, mut left) = (Files::default(), ALL_BYTES_MAX);
+    let too_large = || format!("the files of commit {} are larger than {ALL_BYTES_MAX} bytes", commit.short());
+    for (path, archive) in archives {
+        left = left.checked_sub(archive.len() as u64).with_context(too_large)?;
+        files.files.insert(path, (EntryMode::File, archive.to_vec()));
+    }
     for entry in mirror.entries(commit, "")?.entries {
         if entry.mode == EntryMode::Submodule {
             continue;
         }
         let content = mirror.blob(&entry.id, FILE_BYTES_MAX).with_context(|| format!("cannot pack {}", entry.path))?;
-        let too_large = || format!("the files of commit {} are larger than {ALL_BYTES_MAX} bytes", commit.short());
         left = left.checked_sub(content.len() as u64).with_context(too_large)?;
         files.files.insert(entry.path, (entry.mode, content));
     }

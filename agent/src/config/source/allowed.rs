@@ -10,9 +10,9 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
-    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, DependencyRepository, EnvironmentSource, EnvironmentSpec,
-    FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, PromotePolicy, RemoteFile, ServiceSpec, TestCommand, TestRun,
-    TestSpec, ValueFrom,
+    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, DependencyRepository, EnvironmentSource,
+    EnvironmentSpec, FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, PromotePolicy, RemoteFile, ServiceSpec,
+    TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
@@ -444,6 +444,21 @@ mod tests {
             (
                 environment("kustomize.remote = ['https://forge/team/base', 'oci://registry.example/charts/a']"),
                 Vec::new(),
+            ),
+            (environment("helm.dependencies = ['oci://registry.example/charts/a']"), Vec::new()),
+            (
+                environment("helm.dependencies = ['https://charts.example']"),
+                vec!["repository https://charts.example is not among the repositories of source teams".to_owned()],
+            ),
+            (
+                environment(
+                    "helm.dependencies = [{ repository = 'https://charts.example/x', username = 'a', password_file = '/etc/shadow' }]",
+                ),
+                vec![
+                    refusal("username"),
+                    refusal("password_file"),
+                    "repository https://charts.example/x is not among the repositories of source teams".to_owned(),
+                ],
             ),
             (
                 environment("kustomize.remote = ['https://charts.example']"),

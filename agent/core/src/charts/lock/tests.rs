@@ -52,7 +52,9 @@ fn what_helm_locked_is_of_its_chart() {
 #[test]
 fn helm_2_made_the_digest_of_the_chart_alone() {
     let (asked, lock) = read(OLD);
-    let of_helm_2 = digest(&serde_json::json!({ "dependencies": [{ "name": "redis", "version": "^18", "repository": "@stable" }] }));
+    let of_helm_2 = digest(
+        &serde_json::json!({ "dependencies": [{ "name": "redis", "version": "^18", "repository": "@stable" }] }),
+    );
     let lock = Lock { digest: of_helm_2, ..lock };
     assert!(lock.is_of(&asked, Format::V1) && !lock.is_of(&asked, Format::V2));
 }

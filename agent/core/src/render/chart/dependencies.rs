@@ -102,7 +102,6 @@ impl Chart {
         let format = if matches!(about["apiVersion"].as_str(), None | Some("v1")) { Format::V1 } else { Format::V2 };
         Ok(Asked { list, named_by, format })
     }
-
 }
 
 /// The folder of the same repository that a dependency names; nothing where it names none.

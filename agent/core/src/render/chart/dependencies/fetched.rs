@@ -55,7 +55,8 @@ impl Chart {
             return Err(not_fetched(nowhere));
         }
         let lock = self.lock(tree, place, asked.format)?;
-        let repositories = missing.iter().map(|one| one.address(&path, lock.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let repositories =
+            missing.iter().map(|one| one.address(&path, lock.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let named = named(&path, missing, &repositories, fetching.from)?;
         let Some((lock_path, lock)) = lock else {
             return Err(ChartError::NoLock { path, lock: below(place.folder, asked.format.lock_file()) });
@@ -86,7 +87,8 @@ impl Chart {
                     source,
                 },
             })?;
-            for entry in packaged.files.entries("").map_err(|source| ChartError::Read { path: at.clone(), source })?.entries
+            for entry in
+                packaged.files.entries("").map_err(|source| ChartError::Read { path: at.clone(), source })?.entries
             {
                 self.look_into(&*packaged.files, &entry.path, &entry)?;
             }
@@ -148,7 +150,8 @@ fn named<'a>(
     from: &'a [DependencyRepository],
 ) -> Result<Vec<&'a DependencyRepository>, ChartError> {
     let of = |repository: &Repository| {
-        let covering = from.iter().filter(|named| Repository::read(&named.repository).is_ok_and(|named| named.covers(repository)));
+        let covering =
+            from.iter().filter(|named| Repository::read(&named.repository).is_ok_and(|named| named.covers(repository)));
         covering.max_by_key(|named| named.repository.len())
     };
     let found: Vec<_> = repositories.iter().map(of).collect();

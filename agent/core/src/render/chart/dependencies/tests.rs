@@ -75,7 +75,8 @@ fn locked(asked: &[String], locked: &[String]) -> String {
 /// A chart that depends on these, each with the version that is locked.
 fn depending(on: &[(&str, &str, &str, &str)]) -> Vec<(String, String)> {
     let asked: Vec<String> = on.iter().map(|(name, range, _, repository)| one(name, range, repository)).collect();
-    let versions: Vec<String> = on.iter().map(|(name, _, version, repository)| one(name, version, repository)).collect();
+    let versions: Vec<String> =
+        on.iter().map(|(name, _, version, repository)| one(name, version, repository)).collect();
     let about = format!("apiVersion: v2\nname: shop\nversion: 1.0.0\ndependencies: [{}]\n", asked.join(","));
     vec![("shop/Chart.yaml".to_owned(), about), ("shop/Chart.lock".to_owned(), locked(&asked, &versions))]
 }
@@ -119,7 +120,8 @@ fn what_is_locked_is_fetched_from_where_it_is_allowed() {
         ("redis", "^18", "18.1.2", CHARTS),
         ("common", "2.x", "2.0.1", registry),
     ]);
-    let (asked, chart) = found(&files, &["https://charts.example", "oci://registry.example", "oci://registry.example/team robot"]);
+    let (asked, chart) =
+        found(&files, &["https://charts.example", "oci://registry.example", "oci://registry.example/team robot"]);
     let chart = chart.unwrap();
     assert_eq!(
         archives(&chart),
@@ -180,7 +182,9 @@ fn what_is_there_is_not_fetched() {
 fn a_folder_of_the_same_repository_is_put_beside_what_is_fetched() {
     let mut files = depending(&[("common", "*", "0.1.0", "file://../common"), ("redis", "17.x", "17.3.0", CHARTS)]);
     let inner = depending(&[("base", "1.x", "1.2.0", CHARTS)]);
-    let inner = inner.into_iter().map(|(path, text)| (path.replace("shop/", "common/"), text.replace("name: shop", "name: common")));
+    let inner = inner
+        .into_iter()
+        .map(|(path, text)| (path.replace("shop/", "common/"), text.replace("name: shop", "name: common")));
     files.extend(inner);
     let (_, chart) = found(&files, &[CHARTS]);
     let chart = chart.unwrap();
@@ -188,15 +192,23 @@ fn a_folder_of_the_same_repository_is_put_beside_what_is_fetched() {
     assert!(chart.files.contains_key("shop/charts/common/Chart.yaml") && chart.inputs.contains("common"));
 
     for (path, words) in [
-        ("file://../../etc", "shop/Chart.yaml depends on the chart common of file://../../etc, which is not in charts/"),
+        (
+            "file://../../etc",
+            "shop/Chart.yaml depends on the chart common of file://../../etc, which is not in charts/",
+        ),
         ("file:///etc", "shop/Chart.yaml depends on the chart common of file:///etc, which is not in charts/"),
-        ("file://../$values/common", "shop/Chart.yaml depends on the chart common of file://../$values/common, which is not"),
+        (
+            "file://../$values/common",
+            "shop/Chart.yaml depends on the chart common of file://../$values/common, which is not",
+        ),
     ] {
         let mut files = depending(&[("common", "*", "0.1.0", path)]);
         files.extend(owned(&[("$values/common/Chart.yaml", "name: common"), ("etc/Chart.yaml", "name: common")]));
         let error = told(&files, &[CHARTS]);
         assert!(error.starts_with(words), "{error}");
-        assert!(error.ends_with("hint: write the path from the folder of this chart to that of another one in the same repository"));
+        assert!(error.ends_with(
+            "hint: write the path from the folder of this chart to that of another one in the same repository"
+        ));
     }
 }
 
@@ -211,7 +223,10 @@ fn an_alias_is_what_the_lock_file_says() {
     assert!(told(&files, &[]).contains("add dependencies = [\"https://charts.example\"] to"));
     files.pop();
     let error = told(&files, &[CHARTS]);
-    assert!(error.starts_with("shop/Chart.yaml depends on charts that are not in charts/, and there is no shop/Chart.lock"), "{error}");
+    assert!(
+        error.starts_with("shop/Chart.yaml depends on charts that are not in charts/, and there is no shop/Chart.lock"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -226,7 +241,12 @@ fn a_chart_for_helm_2_has_its_own_files() {
     assert_eq!(archives(&found(&files, &[CHARTS]).1.unwrap()), ["shop/charts/redis-17.3.0.tgz"]);
     files.pop();
     let error = told(&files, &[CHARTS]);
-    assert!(error.starts_with("shop/requirements.yaml depends on charts that are not in charts/, and there is no shop/requirements.lock"), "{error}");
+    assert!(
+        error.starts_with(
+            "shop/requirements.yaml depends on charts that are not in charts/, and there is no shop/requirements.lock"
+        ),
+        "{error}"
+    );
 }
 
 #[test]
@@ -238,7 +258,8 @@ fn what_is_not_fetched_is_told_with_what_to_do() {
         files.extend(owned(&[(path, text)]));
         files
     };
-    let two = depending(&[("redis", "17.x", "17.3.0", CHARTS), ("common", "2.x", "2.0.1", "oci://registry.example/charts")]);
+    let two =
+        depending(&[("redis", "17.x", "17.3.0", CHARTS), ("common", "2.x", "2.0.1", "oci://registry.example/charts")]);
     let update = "run `helm dependency update` in the folder of the chart, and commit its lock file";
     let mut unlocked = plain();
     unlocked.pop();
@@ -328,5 +349,8 @@ fn what_is_fetched_for_one_chart_is_bounded() {
     let large: Vec<_> = ranges.iter().zip(versions).map(|(range, version)| ("huge", *range, version, CHARTS)).collect();
     assert!(found(&depending(&large[..3]), &[CHARTS]).1.is_ok());
     let error = told(&depending(&large), &[CHARTS]);
-    assert!(error.starts_with("the archives of the charts that it depends on have more than 67108864 bytes"), "{error}");
+    assert!(
+        error.starts_with("the archives of the charts that it depends on have more than 67108864 bytes"),
+        "{error}"
+    );
 }

@@ -1,0 +1,74 @@
+//! What a chart of git depends on and has not beside it: the archives that the agent keeps, put where `helm dependency build` would
+//! put them. The place that the bundle is for fetches nothing then.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quarterdeck_container::charts::archive;
+use quarterdeck_core::charts::address::Repository;
+use quarterdeck_core::render::chart::archives;
+use quarterdeck_core::render::elsewhere::{Elsewhere, Packaged, Refusal, Taken};
+use quarterdeck_git::CommitId;
+use quarterdeck_git::mirror::Mirror;
+use quarterdeck_shared::application::{DependencyRepository, EnvironmentSpec};
+
+use super::create::CreateError;
+use crate::charts::store::Store;
+use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
+use crate::remotes;
+
+/// The archives by their paths in the repository.
+pub(super) fn kept(
+    mirror: &Mirror,
+    commit: &CommitId,
+    spec: &EnvironmentSpec,
+    data_dir: &Path,
+) -> anyhow::Result<BTreeMap<String, Arc<[u8]>>> {
+    if spec.helm.dependencies.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let tree = CommitTree { mirror, commit: commit.clone(), bytes_max: MANIFEST_BYTES_MAX };
+    let kept = Kept { folder: remotes::folder(data_dir), missing: Mutex::default() };
+    archives(&tree, &spec.path, &spec.helm, &kept).map_err(|error| {
+        let missing = kept.missing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        missing.map_or_else(|| error.into(), |chart| CreateError::NoChart(chart).into())
+    })
+}
+
+/// Gives what is kept, and nothing else.
+struct Kept {
+    folder: PathBuf,
+    missing: Mutex<Option<String>>,
+}
+
+impl Elsewhere for Kept {
+    fn repository(&self, _: &str, _: &str) -> Result<Taken, Refusal> {
+        Err(Refusal::NotNamed)
+    }
+
+    fn file(&self, _: &str) -> Result<Vec<u8>, Refusal> {
+        Err(Refusal::NotNamed)
+    }
+
+    fn chart(&self, _: &str, _: &str, _: &str) -> Result<Taken, Refusal> {
+        Err(Refusal::NotNamed)
+    }
+
+    fn dependency(
+        &self,
+        _: &DependencyRepository,
+        repository: &Repository,
+        name: &str,
+        version: &str,
+    ) -> Result<Packaged, Refusal> {
+        let store = Store::of(&self.folder, repository, name);
+        let bytes = store.chosen(version).and_then(|release| store.read(&release).ok().flatten());
+        let unpacked = bytes.and_then(|bytes| Some((archive::read(&bytes).ok()?, bytes)));
+        let Some((packaged, bytes)) = unpacked else {
+            *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{name} {version}"));
+            return Err(Refusal::NotNamed);
+        };
+        Ok(Packaged { archive: bytes.into(), files: Arc::new(packaged.files) })
+    }
+}
