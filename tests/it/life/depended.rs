@@ -120,13 +120,11 @@ async fn what_a_chart_depends_on_is_fetched_once_and_outlives_where_it_was() {
     world.start_agent().await.unwrap();
     let (message, hint) = told(&world, "the configuration does not allow that repository").await;
     let path = "apps/shop/Chart.yaml";
-    assert_eq!(
-        message,
-        format!(
-            "cannot render the chart of apps/shop: {path} depends on the chart redis of {web}, which is not in charts/, and the configuration \
-             does not allow that repository"
-        )
+    let words = format!(
+        "cannot render the chart of apps/shop: {path} depends on the chart redis of {web}, which is not in charts/, and the configuration \
+         does not allow that repository"
     );
+    assert!(message.ends_with(&words), "{message}");
     assert_eq!(
         hint,
         format!(

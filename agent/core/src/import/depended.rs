@@ -62,7 +62,8 @@ fn needed(environment: &Environment, around: &Around) -> (BTreeSet<String>, Vec<
         match Repository::read(repository) {
             Ok(repository) => drop(repositories.insert(repository.to_string())),
             Err(_) if is_alias(repository) => {
-                problems.push(format!("add the address of {repository}, which {name} comes from, to helm.dependencies"));
+                problems
+                    .push(format!("add the address of {repository}, which {name} comes from, to helm.dependencies"));
             }
             Err(error) => problems.push(format!("the chart depends on {name}: {error}")),
         }
@@ -72,8 +73,8 @@ fn needed(environment: &Environment, around: &Around) -> (BTreeSet<String>, Vec<
 
 #[cfg(test)]
 mod tests {
-    use super::super::draft::Draft;
     use super::super::Place;
+    use super::super::draft::Draft;
     use super::*;
 
     fn imported(dependencies: &[Value], more: &[&str]) -> Imported {
@@ -90,7 +91,12 @@ mod tests {
             ..Environment::default()
         };
         let place = Place { file: "shop.yaml".to_owned(), line: 1 };
-        let draft = Draft { name: "shop".to_owned(), environment: vec![environment], object: "Application shop".to_owned(), place };
+        let draft = Draft {
+            name: "shop".to_owned(),
+            environment: vec![environment],
+            object: "Application shop".to_owned(),
+            place,
+        };
         let mut imported = Imported { drafts: vec![draft], told: Vec::new() };
         name_repositories(&mut imported, &around);
         imported

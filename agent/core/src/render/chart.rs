@@ -33,6 +33,12 @@ const FOLDERS_MAX: usize = 1_000;
 /// Charts in charts: no published one is deeper than three.
 const DEPTH_MAX: usize = 10;
 
+/// Charts that are fetched for one: the largest umbrella charts that are published depend on some 30.
+const DEPENDENCIES_MAX: usize = 100;
+
+/// Bytes of their archives: three of the largest that is fetched, and half of what is written for one render.
+const ARCHIVES_BYTES_MAX: usize = 64 << 20;
+
 /// Functions of templates whose outcome is another one each time.
 const CHANGING: &[&str] = &[
     "ago",

@@ -24,8 +24,6 @@ use crate::tree::Tree;
 use crate::tree::links::{Followed, resolve};
 use crate::tree::paths::join;
 
-pub(super) use self::fetched::{ARCHIVES_BYTES_MAX, DEPENDENCIES_MAX};
-
 /// The file that says what charts for Helm 2 depend on, which helm still reads.
 const OLD_FILE: &str = "requirements.yaml";
 

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use quarterdeck_shared::error::Hint;
 
-use super::dependencies::{ARCHIVES_BYTES_MAX, DEPENDENCIES_MAX};
-use super::{DEPTH_MAX, FILES_MAX, FOLDERS_MAX};
+use super::{ARCHIVES_BYTES_MAX, DEPENDENCIES_MAX, DEPTH_MAX, FILES_MAX, FOLDERS_MAX};
 use crate::charts::address::AddressError;
 use crate::render::built::BuildFailure;
 use crate::tree::TreeFailure;

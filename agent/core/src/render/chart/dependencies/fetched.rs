@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use quarterdeck_shared::application::DependencyRepository;
 use serde_json::Value;
 
-use super::super::{Chart, ChartError, below};
+use super::super::{ARCHIVES_BYTES_MAX, Chart, ChartError, DEPENDENCIES_MAX, below};
 use super::{Asked, Fetching, Place};
 use crate::charts::address::{Repository, check_name};
 use crate::charts::lock::{self, Format, Lock, is_alias};
@@ -14,12 +14,6 @@ use crate::follow::version;
 use crate::render::elsewhere::Refusal;
 use crate::tree::Tree;
 use crate::tree::paths::parent;
-
-/// Charts that are fetched for one: the largest umbrella charts that are published depend on some 30.
-pub(in super::super) const DEPENDENCIES_MAX: usize = 100;
-
-/// Bytes of their archives: three of the largest that is fetched, and half of what is written for one render.
-pub(in super::super) const ARCHIVES_BYTES_MAX: usize = 64 << 20;
 
 /// The lock file, and that of charts for Helm 2.
 const LOCK: &str = "Chart.lock";
@@ -66,6 +60,9 @@ impl Chart {
         if !lock.is_of(&list, asked.format) {
             return Err(ChartError::OutOfSync { path, lock: lock_path });
         }
+        if self.archives.len() + missing.len() > DEPENDENCIES_MAX {
+            return Err(ChartError::TooManyDependencies);
+        }
         for ((one, repository), named) in missing.iter().zip(&repositories).zip(named) {
             let locked = &lock.dependencies[one.index];
             if version(&locked.version).is_none() {
@@ -93,9 +90,6 @@ impl Chart {
                 self.look_into(&*packaged.files, &entry.path, &entry)?;
             }
             self.archives.insert(at, packaged.archive);
-            if self.archives.len() > DEPENDENCIES_MAX {
-                return Err(ChartError::TooManyDependencies);
-            }
             if self.archives.values().map(|archive| archive.len()).sum::<usize>() > ARCHIVES_BYTES_MAX {
                 return Err(ChartError::TooLarge);
             }

@@ -55,9 +55,9 @@ impl Chart {
     fn held(&self, tree: &dyn Tree, charts: &str, name: &str) -> Vec<Held> {
         let inside = self.files.keys().filter(|path| is_below(path, charts));
         let children: BTreeSet<(&str, bool)> = inside
-            .filter_map(|path| {
+            .map(|path| {
                 let rest = &path[charts.len() + 1..];
-                Some(rest.split_once('/').map_or((rest, false), |(folder, _)| (folder, true)))
+                rest.split_once('/').map_or((rest, false), |(folder, _)| (folder, true))
             })
             .collect();
         let held = |(child, is_folder): (&str, bool)| {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use quarterdeck_shared::error::{Failure, Hint};
 use sha2::{Digest as _, Sha256};
 
-use super::super::chart;
+use super::super::{DEPENDENCIES_MAX, chart};
 use super::*;
 use crate::charts::address::Repository;
 use crate::render::built::BuildFailure;
