@@ -131,16 +131,12 @@ pub enum ChartError {
         wanted: String,
     },
     /// One that it depends on cannot be had.
-    #[error("cannot fetch the chart {name} {version} of {repository}, which {path} depends on")]
+    #[error("cannot fetch the chart {chart}, which {path} depends on")]
     Elsewhere {
         /// The file that names it.
         path: String,
-        /// Its name.
-        name: String,
-        /// The version of the lock file.
-        version: String,
-        /// Where it should be.
-        repository: String,
+        /// Its name, version and repository.
+        chart: String,
         /// Why not.
         source: BuildFailure,
     },

@@ -76,13 +76,10 @@ impl Chart {
             let packaged = fetching.elsewhere.dependency(named, repository, &one.name, &locked.version);
             let packaged = packaged.map_err(|refusal| match refusal {
                 Refusal::NotNamed => not_fetched(one),
-                Refusal::Failed(source) => ChartError::Elsewhere {
-                    path: path.clone(),
-                    name: one.name.clone(),
-                    version: locked.version.clone(),
-                    repository: repository.to_string(),
-                    source,
-                },
+                Refusal::Failed(source) => {
+                    let chart = format!("{} {} of {repository}", one.name, locked.version);
+                    ChartError::Elsewhere { path: path.clone(), chart, source }
+                }
             })?;
             for entry in
                 packaged.files.entries("").map_err(|source| ChartError::Read { path: at.clone(), source })?.entries
