@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::draft::Environment;
 use super::{Around, Imported, Outcome, Told, same};
 use crate::charts::address::Repository;
@@ -73,6 +71,8 @@ fn needed(environment: &Environment, around: &Around) -> (BTreeSet<String>, Vec<
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::super::Place;
     use super::super::draft::Draft;
     use super::*;
