@@ -23,7 +23,7 @@ use quarterdeck_shared::event::SyncRecord;
 use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::status::Phase;
 
-use super::dependencies;
+use super::dependencies::{self, KeptError};
 use super::manifests::{self, Artifact};
 use crate::charts::store::Store;
 use crate::config::{Config, places};
@@ -212,7 +212,11 @@ fn files(
     };
     let source = if spec.artifact.is_some() { spec.repository.clone() } else { remote.url.to_string() };
     let mirror = Mirror::open_to_read(&dir, remote)?;
-    let archives = dependencies::kept(&mirror, &sync.revision.commit, spec, data_dir)?;
+    let archives = dependencies::kept(&mirror, &sync.revision.commit, spec, data_dir);
+    let archives = archives.map_err(|error| match error {
+        KeptError::NotKept(chart) => anyhow::Error::from(CreateError::NoChart(chart)),
+        error => error.into(),
+    })?;
     manifests::of_commit(&mirror, &sync.revision.commit, archives, &source, &sync.revision.reference)
 }
 

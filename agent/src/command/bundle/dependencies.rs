@@ -7,16 +7,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quarterdeck_container::charts::archive;
 use quarterdeck_core::charts::address::Repository;
-use quarterdeck_core::render::chart::archives;
+use quarterdeck_core::render::chart::{ChartError, archives};
 use quarterdeck_core::render::elsewhere::{Elsewhere, Packaged, Refusal, Taken};
 use quarterdeck_git::CommitId;
 use quarterdeck_git::mirror::Mirror;
 use quarterdeck_shared::application::{DependencyRepository, EnvironmentSpec};
 
-use super::create::CreateError;
 use crate::charts::store::Store;
 use crate::commit_tree::{CommitTree, MANIFEST_BYTES_MAX};
 use crate::remotes;
+
+/// Why the archives are not there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeptError {
+    /// One is not kept any more.
+    #[error("the archive of chart {0} is not kept by the agent")]
+    NotKept(String),
+    /// The chart could not be rendered either.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+}
 
 /// The archives by their paths in the repository.
 pub(super) fn kept(
@@ -24,7 +34,7 @@ pub(super) fn kept(
     commit: &CommitId,
     spec: &EnvironmentSpec,
     data_dir: &Path,
-) -> anyhow::Result<BTreeMap<String, Arc<[u8]>>> {
+) -> Result<BTreeMap<String, Arc<[u8]>>, KeptError> {
     if spec.helm.dependencies.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -32,7 +42,7 @@ pub(super) fn kept(
     let kept = Kept { folder: remotes::folder(data_dir), missing: Mutex::default() };
     archives(&tree, &spec.path, &spec.helm, &kept).map_err(|error| {
         let missing = kept.missing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        missing.map_or_else(|| error.into(), |chart| CreateError::NoChart(chart).into())
+        missing.map_or_else(|| error.into(), KeptError::NotKept)
     })
 }
 
