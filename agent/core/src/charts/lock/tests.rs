@@ -23,6 +23,13 @@ const FULL: [&str; 2] = [
      digest: sha256:7008e42f3e022fa76ea686d87e92b170647acc756ac75375aef6f096ecbef690\ngenerated: \"2026-11-30T23:51:22.90557449Z\"\n",
 ];
 
+/// Of a registry, whose tags helm compared.
+const REGISTRY: [&str; 2] = [
+    "- name: redis\n  version: 17.x\n  repository: oci://127.0.0.1:1338/team\n  alias: guest\n  condition: guest.enabled\n",
+    "dependencies:\n- name: redis\n  repository: oci://127.0.0.1:1338/team\n  version: 17.3.0\n\
+     digest: sha256:f3f29427bf0d028a47b79940c7c32b398e2d376d81f526516dc84d1f41cce4a3\ngenerated: \"2026-12-01T00:52:06.879111976Z\"\n",
+];
+
 /// Of `requirements.yaml`, as helm 3 locks it.
 const OLD: [&str; 2] = [
     "- name: redis\n  version: ^18\n  repository: \"@stable\"\n",
@@ -40,7 +47,9 @@ fn read([asked, locked]: [&str; 2]) -> (Vec<Dependency>, Lock) {
 
 #[test]
 fn what_helm_locked_is_of_its_chart() {
-    for (files, format) in [(PLAIN, Format::V2), (FULL, Format::V2), (OLD, Format::V1), (OLD, Format::V2)] {
+    for (files, format) in
+        [(PLAIN, Format::V2), (FULL, Format::V2), (REGISTRY, Format::V2), (OLD, Format::V1), (OLD, Format::V2)]
+    {
         let (asked, lock) = read(files);
         assert!(lock.is_of(&asked, format), "{asked:#?}");
     }
