@@ -77,6 +77,38 @@ pub async fn pinned(
     Ok((release, files))
 }
 
+/// The same with the archive as it was published.
+///
+/// # Errors
+/// As [`pinned`].
+pub async fn pinned_archive(
+    spec: &ChartSpec,
+    folder: &Path,
+    fetcher: Arc<Fetcher>,
+    images: watch::Receiver<Arc<Images>>,
+    config: watch::Receiver<Arc<Config>>,
+) -> Result<(ChartRelease, Vec<u8>, ChartFiles), ChartProblem> {
+    let source = ChartSource::new(spec, folder, Asking { fetcher, images, config })?;
+    let release = source.at_hand().await?;
+    let archive = source.archive(&release).await?;
+    let files = source::unpacked(&release, archive.clone()).await?;
+    Ok((release, archive, files))
+}
+
+/// Whether the repository of a chart answers; how many versions of it there are.
+///
+/// # Errors
+/// Where it does not.
+pub async fn check(
+    spec: &ChartSpec,
+    folder: &Path,
+    fetcher: Arc<Fetcher>,
+    images: watch::Receiver<Arc<Images>>,
+    config: watch::Receiver<Arc<Config>>,
+) -> Result<usize, ChartProblem> {
+    ChartSource::new(spec, folder, Asking { fetcher, images, config })?.check().await
+}
+
 impl Charts {
     /// The source of a chart; it begins to be asked with the first environment that has it.
     ///

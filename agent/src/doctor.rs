@@ -3,6 +3,7 @@
 
 mod daemon;
 mod decryption;
+mod dependencies;
 mod mirrors;
 mod remotes;
 mod renders;
@@ -75,6 +76,10 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
     }
     for address in remotes::used(context) {
         checks.push(Box::pin(within(format!("remote {address}"), remotes::tags(context.clone(), address))));
+    }
+    for named in dependencies::used(context) {
+        let name = format!("dependencies {}", named.repository);
+        checks.push(Box::pin(within(name, dependencies::answers(context.clone(), named))));
     }
     for probe in probe::of_forges(&context.config()) {
         checks.push(Box::pin(within(format!("forge {}", probe.name), forge(probe))));

@@ -1,28 +1,30 @@
-//! What kustomizations take from elsewhere: folders of repositories, files and charts, each fetched once and kept in the data
-//! directory, so that a render needs nobody else.
+//! What kustomizations take from elsewhere, folders of repositories, files and charts, and what charts depend on: each fetched once and
+//! kept in the data directory, so that a render needs nobody else.
 //!
 //! ```text
 //! remotes/git/argo-cd-1f3c….git     a mirror with the commits that were asked for, and no more; nothing is polled
 //!         tags/77aa…                the commit that a tag was at when it was first used
 //!         files/9e2b…               a file, by its digest
-//!         charts/…                  archives, as of `[application.environment.helm.chart]`
+//!         charts/…                  archives, also of what charts depend on, as of `[application.environment.helm.chart]`
 //! ```
 //! A tag is looked up once: what is deployed does not change under its name. `qd doctor` says where one was moved.
 
+mod dependencies;
 mod error;
 mod files;
 mod git;
 mod tags;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quarterdeck_container::charts::fetch::Fetcher;
 use quarterdeck_core::charts::address::Repository;
 use quarterdeck_core::render::built::BuildFailure;
-use quarterdeck_core::render::elsewhere::{Elsewhere, Refusal, Taken};
+use quarterdeck_core::render::elsewhere::{Elsewhere, Packaged, Refusal, Taken};
 use quarterdeck_git::url::RepositoryUrl;
-use quarterdeck_shared::application::{ChartSpec, KustomizeSpec};
+use quarterdeck_shared::application::{ChartSpec, DependencyRepository, KustomizeSpec};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -32,7 +34,12 @@ use crate::charts;
 use crate::config::Config;
 use crate::images::Images;
 
-/// Everything that was fetched from elsewhere for kustomizations.
+/// Where all of it is in a data directory.
+pub fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("remotes")
+}
+
+/// Everything that was fetched from elsewhere for kustomizations and charts.
 pub struct Remotes {
     /// Its folder in the data directory.
     folder: PathBuf,
@@ -42,6 +49,8 @@ pub struct Remotes {
     images: watch::Receiver<Arc<Images>>,
     fetcher: Arc<Fetcher>,
     mirrors: git::Mirrors,
+    /// One for each chart: an archive is fetched once, however many environments want it.
+    charts: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Remotes {
@@ -52,8 +61,8 @@ impl Remotes {
         config: watch::Receiver<Arc<Config>>,
         images: watch::Receiver<Arc<Images>>,
     ) -> Self {
-        let (fetcher, mirrors) = (Arc::default(), git::Mirrors::default());
-        Self { folder: data_dir.join("remotes"), base: base.to_owned(), config, images, fetcher, mirrors }
+        let (fetcher, mirrors, charts) = (Arc::default(), git::Mirrors::default(), Mutex::default());
+        Self { folder: folder(data_dir), base: base.to_owned(), config, images, fetcher, mirrors, charts }
     }
 
     /// Where the mirrors are.
@@ -89,6 +98,12 @@ impl Remotes {
             }
             _ => None,
         }
+    }
+
+    /// What is held while a chart is fetched.
+    fn of_chart(&self, repository: &Repository, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut charts = self.charts.lock().unwrap_or_else(PoisonError::into_inner);
+        charts.entry(format!("{repository} {name}")).or_default().clone()
     }
 
     /// The repository that the configuration names for an address, as it writes it.
@@ -160,9 +175,27 @@ impl Elsewhere for Allowed {
             verify: Vec::new(),
         };
         let Remotes { folder, config, images, fetcher, .. } = &*self.remotes;
-        let fetched = charts::pinned(&spec, folder, fetcher.clone(), images.clone(), config.clone());
-        let (release, files) = self.handle.block_on(fetched).map_err(failed)?;
+        let alone = self.remotes.of_chart(&asked, name);
+        let fetched = self.handle.block_on(async {
+            let _alone = alone.lock().await;
+            charts::pinned(&spec, folder, fetcher.clone(), images.clone(), config.clone()).await
+        });
+        let (release, files) = fetched.map_err(failed)?;
         self.note(format!("chart {asked} {name} {version}"), &release.digest);
         Ok(Taken { tree: Arc::new(files.files), is: release.digest })
+    }
+
+    fn dependency(
+        &self,
+        named: &DependencyRepository,
+        repository: &Repository,
+        name: &str,
+        version: &str,
+    ) -> Result<Packaged, Refusal> {
+        let spec = dependencies::spec(named, repository, name, version);
+        let (digest, archive, files) = self.handle.block_on(self.remotes.dependency(&spec)).map_err(failed)?;
+        self.remotes.uses(named, &spec);
+        self.note(format!("chart {repository} {name} {version}"), &digest);
+        Ok(Packaged { archive: archive.into(), files: Arc::new(files.files) })
     }
 }

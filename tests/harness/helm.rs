@@ -1,6 +1,7 @@
 //! Stands in for the program `helm`: `helm template` prints the templates of a chart as they are, each below the line that
-//! names it. It fills in nothing but `@VALUE@`, with what the last of its values files says behind `value: ` or `image: `, and knows no
-//! dependencies and no schema; the real tier has the real one. How often it ran is in a file beside it.
+//! names it, and behind its own those of the charts in `charts/`, packed or as folders. It fills in nothing but `@VALUE@`, with what the
+//! last of its values files says behind `value: ` or `image: `, and knows no aliases, conditions and no schema; the real tier has the
+//! real one. How often it ran is in a file beside it.
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +21,23 @@ template)
         shift
     done
     for file in "$chart"/templates/*.yaml; do
+        [ -f "$file" ] || continue
         printf -- '---\n# Source: %s/templates/%s\n' "$name" "${file##*/}"
         sed "s|@VALUE@|$value|" "$file"
+        echo
+    done
+    for archive in "$chart"/charts/*.tgz; do
+        [ -f "$archive" ] || continue
+        for path in $(tar -tzf "$archive" | grep '/templates/.*yaml$'); do
+            printf -- '---\n# Source: %s/charts/%s\n' "$name" "$path"
+            tar -xzOf "$archive" "$path"
+            echo
+        done
+    done
+    for file in "$chart"/charts/*/templates/*.yaml; do
+        [ -f "$file" ] || continue
+        printf -- '---\n# Source: %s/charts/%s\n' "$name" "${file#"$chart"/charts/}"
+        cat "$file"
         echo
     done
     ;;

@@ -32,6 +32,7 @@ mod confined;
 mod crashed;
 mod deleted;
 mod departed;
+mod depended;
 mod edited;
 mod elsewhere;
 mod encrypted;

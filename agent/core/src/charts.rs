@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod index;
+pub mod lock;
 pub mod provenance;
 pub mod versions;
 

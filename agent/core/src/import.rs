@@ -10,6 +10,7 @@
 //! Not here: finding the files, building kustomizations, writing TOML (that is the agent's `command::import`).
 
 mod argocd;
+mod depended;
 mod draft;
 mod fields;
 mod flux;
@@ -141,6 +142,7 @@ pub fn import(tool: Tool, documents: &[Document], around: &Around) -> Imported {
         Tool::Flux => flux::import(documents, around),
     };
     source_draft::name_apart(&mut imported.sources);
+    depended::name_repositories(&mut imported, around);
     draft::name_apart(&mut imported);
     if !around.automatic {
         let environments = imported.drafts.iter_mut().flat_map(|draft| &mut draft.environment);
@@ -151,11 +153,11 @@ pub fn import(tool: Tool, documents: &[Document], around: &Around) -> Imported {
     imported
 }
 
-/// The files whose content these objects want: generators of ApplicationSets read parameters in them.
+/// The files whose content these objects want: generators of ApplicationSets read parameters in them, and charts say what they depend on.
 pub fn files_wanted(documents: &[Document], files: &BTreeSet<String>) -> BTreeSet<String> {
     let patterns: Vec<String> = documents.iter().flat_map(|document| argocd::file_patterns(&document.object)).collect();
     let is_wanted = |file: &&String| patterns.iter().any(|pattern| argocd::matches(pattern, file));
-    files.iter().filter(is_wanted).cloned().collect()
+    files.iter().filter(is_wanted).chain(depended::files_wanted(files)).cloned().collect()
 }
 
 /// `Application argocd/guestbook`

@@ -125,13 +125,18 @@ impl ChartSource {
     /// # Errors
     /// Where they are not kept and cannot be fetched, or the repository has others under that version by now.
     pub async fn files(&self, release: &ChartRelease) -> Result<ChartFiles, ChartProblem> {
-        let bytes = match self.kept(release).await? {
-            Some(bytes) if self.is_approved(release).await? => bytes,
-            _ => self.fetch_again(release).await?,
-        };
-        let read = tokio::task::spawn_blocking(move || archive::read(&bytes)).await;
-        let packaged = read.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))?;
-        Ok(ChartFiles { folder: charts::folder(&release.name, &release.version), files: packaged.files })
+        unpacked(release, self.archive(release).await?).await
+    }
+
+    /// The archive of a version: as it is kept, else fetched again.
+    ///
+    /// # Errors
+    /// As [`ChartSource::files`].
+    pub async fn archive(&self, release: &ChartRelease) -> Result<Vec<u8>, ChartProblem> {
+        match self.kept(release).await? {
+            Some(bytes) if self.is_approved(release).await? => Ok(bytes),
+            _ => self.fetch_again(release).await,
+        }
     }
 
     /// Whether the repository answers and knows the chart; how many versions of it there are.
@@ -148,16 +153,15 @@ impl ChartSource {
         Ok(self.asking.fetcher.check(&self.source(&images, &identity)).await?)
     }
 
-    /// The version that was chosen before and is kept, else the one that is wanted now.
+    /// The version that was chosen before, also where its archive is not kept any more: then it has to be the same when it is fetched
+    /// again. Else the one that is wanted now.
     pub(super) async fn at_hand(&self) -> Result<ChartRelease, ChartProblem> {
         let written = self.spec.version.clone();
         let chosen = self.work(move |store| Ok(store.chosen(&written))).await?;
-        if let Some(chosen) = chosen
-            && self.kept(&chosen).await?.is_some()
-        {
-            return Ok(chosen);
+        match chosen {
+            Some(chosen) => Ok(chosen),
+            None => self.look().await,
         }
-        self.look().await
     }
 
     /// Which version is wanted now; it is kept when this returns.
@@ -351,6 +355,13 @@ impl ChartSource {
     fn is_exact(&self) -> bool {
         matches!(self.wanted, Wanted::Exact(_))
     }
+}
+
+/// The files in an archive.
+pub(super) async fn unpacked(release: &ChartRelease, archive: Vec<u8>) -> Result<ChartFiles, ChartProblem> {
+    let read = tokio::task::spawn_blocking(move || archive::read(&archive)).await;
+    let packaged = read.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))?;
+    Ok(ChartFiles { folder: charts::folder(&release.name, &release.version), files: packaged.files })
 }
 
 /// The loop of one chart.

@@ -8,6 +8,7 @@
 //! It works on the machine of the agent with its configuration, and beside an agent that runs.
 
 mod create;
+mod dependencies;
 mod manifests;
 mod push;
 mod show;

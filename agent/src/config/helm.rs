@@ -1,5 +1,6 @@
 //! How a Helm chart is rendered, as it is written.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use quarterdeck_container::charts::keyring;
@@ -9,8 +10,9 @@ use quarterdeck_core::charts::versions::Wanted;
 use serde::Deserialize;
 use serde_json::Value;
 
+use quarterdeck_git::url::redact;
 use quarterdeck_shared::application::{
-    ApplicationName, ApplicationSpec, ChartSpec, FileParameter, HelmSpec, RenderKind,
+    ApplicationName, ApplicationSpec, ChartSpec, DependencyRepository, FileParameter, HelmSpec, RenderKind,
 };
 use quarterdeck_shared::error::chain;
 
@@ -20,11 +22,15 @@ use super::kustomize::WrittenPostRender;
 use super::locate::Step;
 use super::values::{escapes, has_date, two_places};
 
+/// Repositories that a chart may have its dependencies from: as many as it may have of these.
+const DEPENDENCIES_MAX: usize = 100;
+
 /// `[application.environment.helm]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct WrittenHelm {
     chart: Option<WrittenChart>,
+    dependencies: Vec<WrittenDependency>,
     release_name: Option<String>,
     pub(super) values_files: Vec<String>,
     values: serde_json::Map<String, Value>,
@@ -40,6 +46,7 @@ impl WrittenHelm {
     pub(super) fn read(self, base: &Path) -> HelmSpec {
         let Self {
             chart,
+            dependencies,
             release_name,
             values_files,
             values,
@@ -49,11 +56,13 @@ impl WrittenHelm {
             hook_timeout,
             post_render,
         } = self;
+        let dependencies = dependencies.into_iter().map(|dependency| dependency.read(base)).collect();
         let hook_timeout = hook_timeout.map_or(HelmSpec::HOOK_TIMEOUT, |timeout| timeout.0);
         let chart = chart.map(|chart| chart.read(base));
         let post_render = post_render.map(WrittenPostRender::read);
         HelmSpec {
             chart,
+            dependencies,
             release_name,
             values_files,
             values,
@@ -80,6 +89,12 @@ impl WrittenHelm {
                 say(&["path"], message.to_owned());
             }
         }
+        if self.chart.is_some() && !self.dependencies.is_empty() {
+            let message =
+                "what a packaged chart depends on is in its archive: leave out helm.chart or helm.dependencies";
+            say(&["helm", "dependencies"], message.to_owned());
+        }
+        self.check_dependencies(&mut |message| say(&["helm", "dependencies"], message));
         if *self != Self::default() && matches!(render, RenderKind::Plain | RenderKind::Kustomize | RenderKind::Jsonnet)
         {
             say(&["helm"], "settings of a chart, and render is not \"helm\": leave out one of the two".to_owned());
@@ -122,10 +137,87 @@ impl WrittenHelm {
             }
         }
     }
+
+    fn check_dependencies(&self, say: &mut impl FnMut(String)) {
+        if self.dependencies.len() > DEPENDENCIES_MAX {
+            let count = self.dependencies.len();
+            say(format!(
+                "{count} repositories of dependencies are more than {DEPENDENCIES_MAX}: name what they are below"
+            ));
+        }
+        let mut addresses = BTreeSet::new();
+        for dependency in &self.dependencies {
+            dependency.check(say);
+            let address = dependency.whole().repository;
+            let address = Repository::read(&address).map_or(address, |read| read.to_string());
+            if !addresses.insert(address.clone()) {
+                say(format!("{} is named twice: leave out one of the two", redact(&address)));
+            }
+        }
+    }
 }
 
 /// Files whose texts are values: each is an argument of helm, and charts that want one want some.
 const FILE_PARAMETERS_MAX: usize = 100;
+/// A repository of `dependencies`: its address, or a table with the login beside it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "write its address, or { repository, username, password_file }")]
+enum WrittenDependency {
+    Address(String),
+    WithLogin(WrittenLogin),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLogin {
+    repository: String,
+    username: Option<String>,
+    password_env: Option<String>,
+    password_file: Option<PathBuf>,
+}
+
+impl WrittenDependency {
+    fn whole(&self) -> WrittenLogin {
+        match self {
+            Self::Address(repository) => WrittenLogin { repository: repository.clone(), ..WrittenLogin::default() },
+            Self::WithLogin(login) => login.clone(),
+        }
+    }
+
+    fn read(self, base: &Path) -> DependencyRepository {
+        let WrittenLogin { repository, username, password_env, password_file } = self.whole();
+        let repository = Repository::read(&repository).map_or(repository, |read| read.to_string());
+        let password_file = password_file.map(|file| base.join(file));
+        DependencyRepository { repository, username, password_env, password_file }
+    }
+
+    fn check(&self, say: &mut impl FnMut(String)) {
+        let WrittenLogin { repository, username, password_env, password_file } = self.whole();
+        let has_password = password_env.is_some() || password_file.is_some();
+        check_login(&repository, username.is_some(), has_password, say);
+        if let Some(problem) = two_places("password", password_env.as_ref(), password_file.as_ref()) {
+            say(problem);
+        }
+    }
+}
+
+/// What is wrong with the address of a repository, and with a login beside it.
+fn check_login(repository: &str, has_username: bool, has_password: bool, say: &mut impl FnMut(String)) {
+    match Repository::read(repository) {
+        Err(error) => say(error.to_string()),
+        Ok(Repository::Oci(_)) if has_username || has_password => {
+            say("the login to a registry is that of [[registry]], or of `docker login`: leave out the one here"
+                .to_owned())
+        }
+        Ok(Repository::Http(address)) if has_password && is_plain(&address) => {
+            say("the password would go over plain http, readable on the way: write https://".to_owned());
+        }
+        Ok(_) if has_username != has_password => {
+            say("a login has a username and a password_file or password_env: add what is missing".to_owned());
+        }
+        Ok(_) => {}
+    }
+}
 
 /// `[application.environment.helm.chart]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -177,27 +269,7 @@ impl WrittenChart {
             say("verify", message.to_owned());
         }
         let has_password = password_env.is_some() || password_file.is_some();
-        match read {
-            Err(error) => say("repository", error.to_string()),
-            Ok(Repository::Oci(_)) if username.is_some() || has_password => say(
-                "repository",
-                "the login to a registry is that of [[registry]], or of `docker login`: leave out the one here"
-                    .to_owned(),
-            ),
-            Ok(Repository::Http(address)) if has_password && is_plain(&address) => {
-                say(
-                    "repository",
-                    "the password would go over plain http, readable on the way: write https://".to_owned(),
-                );
-            }
-            Ok(_) if username.is_some() != has_password => {
-                say(
-                    "repository",
-                    "a login has a username and a password_file or password_env: add what is missing".to_owned(),
-                );
-            }
-            Ok(_) => {}
-        }
+        check_login(repository, username.is_some(), has_password, &mut |message| say("repository", message));
         if let Some(problem) = two_places("password", password_env.as_ref(), password_file.as_ref()) {
             say("password_file", problem);
         }

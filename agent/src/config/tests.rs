@@ -572,6 +572,48 @@ fn what_is_wrong_is_told_with_its_line_and_what_would_be_right() {
             "set promote.by = \"none\"",
         ),
         (
+            format!("{application}helm.dependencies = ['charts.example']\n"),
+            7,
+            "write oci://registry.example/charts or https",
+        ),
+        (format!("{application}helm.dependencies = ['https://me:pw@charts.example']\n"), 7, "has a login in it"),
+        (
+            format!("{application}helm.dependencies = ['https://charts.example', 'https://charts.example/']\n"),
+            7,
+            "https://charts.example is named twice",
+        ),
+        (
+            format!(
+                "{application}helm.dependencies = [{{ repository = 'https://charts.example', username = 'me' }}]\n"
+            ),
+            7,
+            "a login has a username and a password_file or password_env",
+        ),
+        (
+            format!(
+                "{application}helm.dependencies = [{{ repository = 'oci://r.example/a', username = 'me', password_env = 'A' }}]\n"
+            ),
+            7,
+            "the login to a registry is that of [[registry]]",
+        ),
+        (
+            format!(
+                "{application}helm.dependencies = [{{ repository = 'http://charts.example', username = 'me', password_env = 'A' }}]\n"
+            ),
+            7,
+            "the password would go over plain http",
+        ),
+        (
+            format!("{application}helm.dependencies = [5]\n"),
+            7,
+            "write its address, or { repository, username, password_file }",
+        ),
+        (
+            format!("{application}render = 'kustomize'\nhelm.dependencies = ['https://charts.example']\n"),
+            8,
+            "render is not \"helm\"",
+        ),
+        (
             format!("{application}[application.environment.helm]\nrelease_name = 'Shop'\n"),
             8,
             "not a valid name of a release",

@@ -60,6 +60,9 @@ pub enum RemoteProblem {
     /// The chart is not at hand.
     #[error(transparent)]
     Chart(#[from] ChartProblem),
+    /// What a chart depends on is not at hand.
+    #[error(transparent)]
+    Dependency(ChartProblem),
     /// It cannot be kept, or read where it is kept.
     #[error("cannot keep it in {path}")]
     Keep {
@@ -86,6 +89,18 @@ impl Hint for RemoteProblem {
                 "see what changed in it; if that is wanted, write the new digest as sha256 of [[application.environment.kustomize.remote_file]]".into()
             }
             Self::Chart(problem) => problem.hint(),
+            Self::Dependency(problem) => match problem {
+                ChartProblem::Password { .. } | ChartProblem::Fetch(FetchError::Refused { .. }) => {
+                    "set `username` and `password_file` of that repository in `dependencies` of [application.environment.helm]".into()
+                }
+                ChartProblem::Fetch(FetchError::NoChart { .. } | FetchError::NoVersion { .. } | FetchError::NoIndex { .. }) => {
+                    "correct it in Chart.yaml, run `helm dependency update`, and commit Chart.lock".into()
+                }
+                ChartProblem::Fetch(FetchError::Place { .. }) => {
+                    "name the registry that has it as `repository` in Chart.yaml, or correct the index".into()
+                }
+                problem => problem.hint(),
+            },
             Self::Keep { .. } => "see that the agent may write there, and that the disk is not full".into(),
         }
     }

@@ -25,6 +25,10 @@ pub(super) fn template(
     let root = files::real(own.path());
     let mut bytes_left = files::INPUT_BYTES_MAX;
     files::write(tree, &chart.files, &root, &mut bytes_left)?;
+    for (path, archive) in &chart.archives {
+        bytes_left = bytes_left.checked_sub(archive.len() as u64).ok_or(BuildError::TooLarge)?;
+        files::place(&root, path, |target| std::fs::write(target, archive))?;
+    }
     let mut arguments: Vec<OsString> =
         vec![program.subcommand().into(), release.name.into(), root.join(&chart.folder).into()];
     arguments.extend(["--namespace".into(), release.namespace.into()]);

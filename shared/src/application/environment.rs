@@ -224,6 +224,8 @@ pub struct JsonnetSpec {
 pub struct HelmSpec {
     /// The chart, where it comes from a registry or a chart repository; the folder of the manifests is one where absent.
     pub chart: Option<ChartSpec>,
+    /// The repositories that a chart of the folder may have its dependencies from; none where empty.
+    pub dependencies: Vec<DependencyRepository>,
     /// `.Release.Name`; the name of the application where absent.
     pub release_name: Option<String>,
     /// Files of values from the root of the repository; a later one overrules an earlier one, and each the chart's own.
@@ -251,6 +253,7 @@ impl Default for HelmSpec {
     fn default() -> Self {
         Self {
             chart: None,
+            dependencies: Vec::new(),
             release_name: None,
             values_files: Vec::new(),
             values: serde_json::Map::new(),
@@ -271,6 +274,19 @@ pub struct FileParameter {
     pub name: String,
     /// The file, from the root of the repository.
     pub path: String,
+}
+
+/// A repository of charts, and all below its address, from which dependencies may be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DependencyRepository {
+    /// `oci://registry.example/charts`, or `https://charts.example`.
+    pub repository: String,
+    /// The user to log in as to a chart repository.
+    pub username: Option<String>,
+    /// The environment variable that holds the password or token.
+    pub password_env: Option<String>,
+    /// The file that holds it.
+    pub password_file: Option<PathBuf>,
 }
 
 /// A chart of a registry or a chart repository.

@@ -48,6 +48,7 @@ const WHOLE: &[&str] = &[
     "life::crashed",
     "life::deleted",
     "life::departed",
+    "life::depended",
     "life::edited",
     "life::elsewhere",
     "life::encrypted",

@@ -27,6 +27,9 @@ pub enum AddressError {
     /// It has no host, or more than a path behind it.
     #[error("{0:?} is not the address of charts: it has a host and a path, and nothing behind them")]
     Form(String),
+    /// It leads elsewhere than it begins.
+    #[error("{0:?} is not the address of charts: leave out the parts `.` and `..`")]
+    Dots(String),
     /// It is no part of a registry.
     #[error("{address:?} is not a part of a registry: {why}")]
     Registry {
@@ -55,6 +58,10 @@ impl Repository {
         if host.is_empty() || rest.contains(is_odd) {
             return Err(AddressError::Form(address.to_owned()));
         }
+        let is_dots = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+        if rest.split('/').any(is_dots) {
+            return Err(AddressError::Dots(address.to_owned()));
+        }
         let rest = rest.trim_end_matches('/');
         match scheme {
             "http" | "https" => Ok(Self::Http(format!("{scheme}://{rest}"))),
@@ -70,6 +77,12 @@ impl Repository {
             },
             _ => Err(AddressError::Scheme(address.to_owned())),
         }
+    }
+
+    /// Whether another one is this one, or below it.
+    pub fn covers(&self, other: &Self) -> bool {
+        let (this, other) = (self.to_string(), other.to_string());
+        other.strip_prefix(&this).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The repository of a chart in its registry; nothing of an HTTP repository, or where the name cannot be in a registry.
@@ -127,6 +140,8 @@ mod tests {
             ("oci://me@registry.example/charts", Err("has a login in it")),
             ("https://", Err("it has a host and a path")),
             ("https://charts.example/?a=b", Err("it has a host and a path")),
+            ("https://charts.example/stable/../private", Err("leave out the parts `.` and `..`")),
+            ("https://charts.example/stable/%2E%2e/private", Err("leave out the parts `.` and `..`")),
             ("oci://registry.example/charts:1.0", Err("is not a part of a registry")),
             ("oci://charts/podinfo", Err("it does not begin with a host")),
             ("oci://registry.example/Charts", Err("is not a part of a registry")),
@@ -139,6 +154,23 @@ mod tests {
             }
         }
         assert!(!Repository::read("https://me:secret@charts.example").unwrap_err().to_string().contains("secret"));
+    }
+
+    #[test]
+    fn an_address_covers_all_below_it_and_nothing_beside_it() {
+        let read = |address: &str| Repository::read(address).unwrap();
+        for (named, asked, is_covered) in [
+            ("https://charts.example", "https://charts.example/", true),
+            ("https://charts.example/", "https://charts.example/stable", true),
+            ("https://charts.example/stable", "https://charts.example", false),
+            ("https://charts.example/stable", "https://charts.example/stable-2", false),
+            ("https://charts.example", "https://charts.example.org", false),
+            ("https://charts.example", "http://charts.example", false),
+            ("oci://registry.example/charts", "oci://registry.example/charts/team", true),
+            ("oci://registry.example:5000", "oci://registry.example", false),
+        ] {
+            assert_eq!(read(named).covers(&read(asked)), is_covered, "{named} {asked}");
+        }
     }
 
     #[test]

@@ -177,6 +177,8 @@ pub(super) struct Sync {
 /// `[application.environment.helm]`
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(super) struct Helm {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) dependencies: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) release_name: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,19 +1,25 @@
 //! Which files of a repository a Helm chart needs: all below its folder, the charts that it depends on, and the files of
-//! values. What it would fetch is refused with what to do instead.
-//!
-//! A dependency is there where helm finds it: below `charts/`, as a folder or an archive. One that names a folder of the
-//! repository (`repository: file://../common`) is put there, as `helm dependency build` would.
+//! values. What of these is elsewhere is fetched where that is allowed ([`dependencies`]), else refused with what to do instead.
 
-use std::borrow::Cow;
+mod dependencies;
+mod error;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use quarterdeck_shared::error::Hint;
+use quarterdeck_shared::application::HelmSpec;
 use serde_json::Value;
 
+use self::dependencies::Place;
+
+use crate::render::elsewhere::Elsewhere;
 use crate::tree::links::{Followed, resolve, resolve_noting};
 use crate::tree::paths::{file_name, is_below, join};
-use crate::tree::{EntryMode, Tree, TreeEntry, TreeFailure};
-use crate::yaml::{self, YamlError};
+use crate::tree::{EntryMode, Tree, TreeEntry};
+use crate::yaml;
+
+pub(crate) use self::dependencies::Fetching;
+pub use self::error::ChartError;
 
 /// The file that makes a folder a chart.
 pub(crate) const CHART_FILE: &str = "Chart.yaml";
@@ -26,6 +32,12 @@ const FOLDERS_MAX: usize = 1_000;
 
 /// Charts in charts: no published one is deeper than three.
 const DEPTH_MAX: usize = 10;
+
+/// Charts that are fetched for one: the largest umbrella charts that are published depend on some 30.
+const DEPENDENCIES_MAX: usize = 100;
+
+/// Bytes of their archives: three of the largest that is fetched, and half of what is written for one render.
+const ARCHIVES_BYTES_MAX: usize = 64 << 20;
 
 /// Functions of templates whose outcome is another one each time.
 const CHANGING: &[&str] = &[
@@ -60,6 +72,8 @@ pub struct Chart {
     pub name: String,
     /// Its files and those of values, by the path to write each at; a link is there as the file that it stands for.
     pub files: BTreeMap<String, TreeEntry>,
+    /// Archives of what it depends on that were fetched, by the path to write each at.
+    pub archives: BTreeMap<String, Arc<[u8]>>,
     /// The files of values among them, the last one wins.
     pub values: Vec<String>,
     /// Whether two renders may differ: its templates, or an archive among its dependencies, may call for what is random.
@@ -72,84 +86,15 @@ pub struct Chart {
     folders: usize,
 }
 
-/// Why a chart is not given to helm.
-#[derive(Debug, thiserror::Error)]
-pub enum ChartError {
-    /// The repository could not be read.
-    #[error("cannot read {path} from the repository")]
-    Read {
-        /// What was read.
-        path: String,
-        /// Why not.
-        source: TreeFailure,
-    },
-    /// The folder holds none.
-    #[error("there is no Chart.yaml in {folder:?}")]
-    None {
-        /// Where it was looked for.
-        folder: String,
-    },
-    /// `Chart.yaml` or `requirements.yaml` is no YAML.
-    #[error("{path}")]
-    Yaml {
-        /// The file.
-        path: String,
-        /// What is wrong, and where.
-        source: YamlError,
-    },
-    /// A chart has no name.
-    #[error("{path} names no chart: it has no `name`")]
-    Nameless {
-        /// The file.
-        path: String,
-    },
-    /// A file of values is not there.
-    #[error("the values file {path} is not in this commit")]
-    Values {
-        /// As it is configured.
-        path: String,
-    },
-    /// A chart that it depends on is elsewhere.
-    #[error(
-        "{path} depends on the chart {name} of {repository}, which is not in charts/: nothing is fetched while rendering"
-    )]
-    Dependency {
-        /// The file that names it.
-        path: String,
-        /// Its name.
-        name: String,
-        /// Where it would come from, as it is written.
-        repository: String,
-    },
-    /// There is more of it than we write.
-    #[error("it has more than {FILES_MAX} files")]
-    TooManyFiles,
-    /// Charts hold charts, or links lead to folders, without an end.
-    #[error("its dependencies or links are more than {DEPTH_MAX} deep, or lead to more than {FOLDERS_MAX} folders")]
-    TooDeep,
-}
-
-impl Hint for ChartError {
-    fn hint(&self) -> Cow<'_, str> {
-        match self {
-            Self::Yaml { source, .. } => return source.hint(),
-            Self::Read { .. } | Self::Nameless { .. } => "",
-            Self::None { .. } => "name the folder of the chart by `path` of the environment",
-            Self::Values { .. } => "`helm.values_files` are paths from the root of the repository",
-            Self::Dependency { .. } => {
-                "run `helm dependency build`, and commit or package what it puts into charts/ with the chart"
-            }
-            Self::TooManyFiles => "name the folder of the chart alone by `path`",
-            Self::TooDeep => "see that no chart depends on itself, and no link leads in a circle",
-        }
-        .into()
-    }
-}
-
 /// Finds what the chart of a folder needs; the folder has its links followed.
-pub(crate) fn chart(tree: &dyn Tree, folder: &str, values_files: &[String]) -> Result<Chart, ChartError> {
+pub(crate) fn chart(
+    tree: &dyn Tree,
+    folder: &str,
+    values_files: &[String],
+    fetching: Option<Fetching<'_>>,
+) -> Result<Chart, ChartError> {
     let mut chart = Chart { folder: folder.to_owned(), ..Chart::default() };
-    chart.name = chart.take_chart(tree, folder, folder, 0)?;
+    chart.name = chart.take_chart(tree, &Place { folder, at: folder, depth: 0 }, fetching)?;
     for path in values_files {
         let plain = join("", path).unwrap_or_default();
         let mut way = Vec::new();
@@ -164,9 +109,35 @@ pub(crate) fn chart(tree: &dyn Tree, folder: &str, values_files: &[String]) -> R
     Ok(chart)
 }
 
+/// The archives of what the chart of a folder depends on and has not beside it, by their paths; none where the folder holds no chart.
+///
+/// # Errors
+/// Where the chart could not be rendered either.
+pub fn archives(
+    tree: &dyn Tree,
+    folder: &str,
+    spec: &HelmSpec,
+    elsewhere: &dyn Elsewhere,
+) -> Result<BTreeMap<String, Arc<[u8]>>, ChartError> {
+    let found = resolve(tree, folder).map_err(|source| ChartError::Read { path: folder.to_owned(), source })?;
+    let Followed::Folder(folder) = found else { return Ok(BTreeMap::new()) };
+    let fetching = Fetching { from: &spec.dependencies, elsewhere };
+    match chart(tree, &folder, &[], spec.chart.is_none().then_some(fetching)) {
+        Ok(chart) => Ok(chart.archives),
+        Err(ChartError::None { .. }) => Ok(BTreeMap::new()),
+        Err(error) => Err(error),
+    }
+}
+
 impl Chart {
-    /// Takes the chart in `folder`, to be written at `at`; returns its name.
-    fn take_chart(&mut self, tree: &dyn Tree, folder: &str, at: &str, depth: usize) -> Result<String, ChartError> {
+    /// Takes a chart with what it depends on; returns its name.
+    fn take_chart(
+        &mut self,
+        tree: &dyn Tree,
+        place: &Place<'_>,
+        fetching: Option<Fetching<'_>>,
+    ) -> Result<String, ChartError> {
+        let &Place { folder, at, depth } = place;
         if depth > DEPTH_MAX {
             return Err(ChartError::TooDeep);
         }
@@ -175,28 +146,9 @@ impl Chart {
         let path = below(at, CHART_FILE);
         let about = self.read_yaml(tree, &path)?.ok_or_else(|| ChartError::None { folder: folder.to_owned() })?;
         let name = about["name"].as_str().ok_or_else(|| ChartError::Nameless { path: below(folder, CHART_FILE) })?;
-        let (mut requirements, mut named_by) = (about["dependencies"].clone(), CHART_FILE);
-        if requirements.is_null() {
-            // The form of charts for Helm 2, which helm still reads.
-            named_by = "requirements.yaml";
-            let file = self.read_yaml(tree, &below(at, named_by))?;
-            requirements = file.and_then(|mut file| file.get_mut("dependencies").map(Value::take)).unwrap_or_default();
-        }
-        for dependency in requirements.as_array().into_iter().flatten() {
-            let Some(name) = dependency["name"].as_str() else { continue };
-            if self.holds(&below(at, "charts"), name) {
-                continue;
-            }
-            let repository = dependency["repository"].as_str().unwrap_or("(no repository)");
-            let beside = repository.strip_prefix("file://").and_then(|path| join(folder, path));
-            let target = beside.map(|path| resolve(tree, &path).map_err(|source| ChartError::Read { path, source }));
-            let Some(Followed::Folder(target)) = target.transpose()? else {
-                let (path, name) = (below(folder, named_by), name.to_owned());
-                return Err(ChartError::Dependency { path, name, repository: without_login(repository) });
-            };
-            self.take_chart(tree, &target, &below(&below(at, "charts"), name), depth + 1)?;
-        }
-        Ok(name.to_owned())
+        let name = name.to_owned();
+        self.take_dependencies(tree, place, &about, fetching)?;
+        Ok(name)
     }
 
     /// Takes every file below a folder; what a link leads to is written where the link is.
@@ -237,8 +189,15 @@ impl Chart {
     }
 
     fn take_file(&mut self, tree: &dyn Tree, at: String, entry: TreeEntry) -> Result<(), ChartError> {
-        if at.split('/').any(|part| part == "templates") && file_name(&at) != "NOTES.txt" {
-            let content = tree.blob(&entry).map_err(|source| ChartError::Read { path: entry.path.clone(), source })?;
+        self.look_into(tree, &at, &entry)?;
+        self.files.insert(at, entry);
+        if self.files.len() > FILES_MAX { Err(ChartError::TooManyFiles) } else { Ok(()) }
+    }
+
+    /// Notes what a file of it, or of what it depends on, asks for while it is rendered.
+    fn look_into(&mut self, tree: &dyn Tree, at: &str, entry: &TreeEntry) -> Result<(), ChartError> {
+        if at.split('/').any(|part| part == "templates") && file_name(at) != "NOTES.txt" {
+            let content = tree.blob(entry).map_err(|source| ChartError::Read { path: entry.path.clone(), source })?;
             let text = String::from_utf8_lossy(&content);
             let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
             self.looks_up |= words.clone().any(|word| word == "lookup");
@@ -246,16 +205,7 @@ impl Chart {
         }
         // Nobody looks into an archive here.
         self.may_change |= at.ends_with(".tgz");
-        self.files.insert(at, entry);
-        if self.files.len() > FILES_MAX { Err(ChartError::TooManyFiles) } else { Ok(()) }
-    }
-
-    /// Whether a folder of charts holds this one, as a folder or as an archive with its version.
-    fn holds(&self, charts: &str, name: &str) -> bool {
-        self.files.keys().filter(|path| is_below(path, charts)).any(|path| {
-            let rest = path[charts.len() + 1..].strip_prefix(name).unwrap_or_default();
-            rest.starts_with('/') || (rest.starts_with('-') && rest.ends_with(".tgz") && !rest.contains('/'))
-        })
+        Ok(())
     }
 
     /// What a file of it says; nothing where it has no such file.
@@ -265,14 +215,6 @@ impl Chart {
         let wrong = |source| ChartError::Yaml { path: entry.path.clone(), source };
         Ok(yaml::parse(&content).map_err(wrong)?.into_iter().next().map(|document| document.value))
     }
-}
-
-/// An address without what may be a password in it.
-fn without_login(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
-    let end = rest.find('/').unwrap_or(rest.len());
-    let host = rest[..end].rfind('@').map_or(rest, |at| &rest[at + 1..]);
-    format!("{scheme}://{host}")
 }
 
 fn below(folder: &str, path: &str) -> String {

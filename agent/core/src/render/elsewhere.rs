@@ -1,10 +1,13 @@
 //! What a kustomization may take from elsewhere, as whoever can fetch it gives it: folders of repositories, files of web servers,
-//! and charts.
+//! and charts; and the archives of what a chart depends on.
 
 pub mod address;
 
 use std::sync::Arc;
 
+use quarterdeck_shared::application::DependencyRepository;
+
+use crate::charts::address::Repository;
 use crate::render::built::BuildFailure;
 use crate::tree::Tree;
 
@@ -27,6 +30,22 @@ pub trait Elsewhere: Send + Sync {
     /// # Errors
     /// As [`Elsewhere::repository`].
     fn chart(&self, repository: &str, name: &str, version: &str) -> Result<Taken, Refusal>;
+
+    /// The archive of a chart of exactly this version, which another chart depends on; `named` is what the configuration says of
+    /// its repository.
+    ///
+    /// # Errors
+    /// As [`Elsewhere::repository`].
+    fn dependency(
+        &self,
+        named: &DependencyRepository,
+        repository: &Repository,
+        name: &str,
+        version: &str,
+    ) -> Result<Packaged, Refusal> {
+        let _ = (named, repository, name, version);
+        Err(Refusal::NotNamed)
+    }
 }
 
 /// Files from elsewhere.
@@ -35,6 +54,14 @@ pub struct Taken {
     pub tree: Arc<dyn Tree>,
     /// What tells them from others: a commit, a digest.
     pub is: String,
+}
+
+/// A chart as it is packaged.
+pub struct Packaged {
+    /// Its archive.
+    pub archive: Arc<[u8]>,
+    /// What is in it.
+    pub files: Arc<dyn Tree>,
 }
 
 /// Why something is not given.

@@ -10,12 +10,13 @@ mod post_render;
 
 use std::borrow::Cow;
 
+use quarterdeck_shared::application::HelmSpec;
 use quarterdeck_shared::error::Hint;
 use serde_json::Value;
 
 use self::hooks::Sorted;
 use crate::render::built::{BuildFailure, Built};
-use crate::render::chart::{self, CHART_FILE, Chart, ChartError};
+use crate::render::chart::{self, CHART_FILE, Chart, ChartError, Fetching};
 use crate::render::differing::{differing, few, named};
 use crate::render::kustomize::{KustomizeError, LOOKS_UP};
 use crate::render::object;
@@ -147,7 +148,11 @@ pub(crate) fn template(
     release: &Release<'_>,
 ) -> Result<(Built, Chart), RenderError> {
     let wrong = |source: HelmError| RenderError::Helm { path: folder.to_owned(), source: Box::new(source) };
-    let mut chart = chart::chart(tree, folder, &release.spec.values_files).map_err(|error| wrong(error.into()))?;
+    let HelmSpec { chart: packaged, dependencies, values_files, .. } = release.spec;
+    // What a packaged chart depends on is in its archive.
+    let fetching = Fetching { from: dependencies, elsewhere: programs.elsewhere() };
+    let chart = chart::chart(tree, folder, values_files, packaged.is_none().then_some(fetching));
+    let mut chart = chart.map_err(|error| wrong(error.into()))?;
     file_parameters::take(tree, &release.spec.file_parameters, &mut chart).map_err(wrong)?;
     let built = programs.helm(tree, &chart, release).map_err(|error| wrong(error.into()))?;
     Ok((built, chart))

@@ -53,7 +53,6 @@ use quarterdeck_shared::resource::ResourceRef;
 use sha2::{Digest as _, Sha256};
 
 use crate::hooks::Hook;
-use crate::render::chart::ChartError;
 use crate::render::helm::HelmError;
 use crate::render::jsonnet::JsonnetError;
 use crate::render::kustomize::KustomizeError;
@@ -353,7 +352,7 @@ impl RenderError {
             Self::Kustomize { source, .. } => source.is_outage(),
             Self::Helm { source, .. } => match &**source {
                 HelmError::Build(failure) => failure.is_outage(),
-                HelmError::Chart(error) => matches!(error, ChartError::Read { .. }),
+                HelmError::Chart(error) => error.is_outage(),
                 HelmError::PostRender(source) => source.is_outage(),
                 HelmError::FileParameter { .. }
                 | HelmError::Output(_)

@@ -25,6 +25,7 @@ use quarterdeck_shared::id::TypedId;
 use quarterdeck_shared::revision::Revision;
 use quarterdeck_shared::status::Phase;
 
+use super::dependencies;
 use super::manifests::{self, Artifact, Manifests};
 use crate::charts::store::Store;
 use crate::config::{Config, places};
@@ -193,7 +194,8 @@ fn wanted(data_dir: &Path, asked: &Asked) -> anyhow::Result<SyncRecord> {
     }
 }
 
-/// The files of the revision, as the mirrors have them: those of each source in the folder that paths call it by.
+/// The files of the revision, as the mirrors have them: those of each source in the folder that paths call it by, and what a chart among
+/// them depends on.
 fn files(
     config: &Config,
     base: &Path,
@@ -231,6 +233,8 @@ fn files(
         let (mirror, _) = open(&source.repository, source.artifact.as_ref())?;
         manifests.add(&mirror, &at.commit, (&source.path, &source.folder()))?;
     }
+    let archives = dependencies::kept(&manifests.files, spec, data_dir)?;
+    manifests.put(archives)?;
     Ok(manifests)
 }
 

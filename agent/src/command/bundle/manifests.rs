@@ -1,6 +1,7 @@
 //! The files of a commit as an artifact in the layout of Flux, and the archive of a chart as one of Helm: the same bytes each time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -61,13 +62,23 @@ impl Manifests {
             }
             let content =
                 mirror.blob(&entry.id, FILE_BYTES_MAX).with_context(|| format!("cannot pack {}", entry.path))?;
-            let too_large = || format!("{} are larger than {ALL_BYTES_MAX} bytes", self.describe());
-            self.left = self.left.checked_sub(content.len() as u64).with_context(too_large)?;
             let below = entry.path.strip_prefix(taken).unwrap_or(&entry.path).trim_start_matches('/');
             let path = if folder.is_empty() { below.to_owned() } else { format!("{folder}/{below}") };
-            self.files.files.insert(path, (entry.mode, content));
+            self.insert(path, entry.mode, content)?;
         }
         self.created = self.created.max(mirror.commit_info(commit)?.time);
+        Ok(())
+    }
+
+    /// Archives, by their paths.
+    pub(super) fn put(&mut self, archives: BTreeMap<String, Arc<[u8]>>) -> anyhow::Result<()> {
+        archives.into_iter().try_for_each(|(path, archive)| self.insert(path, EntryMode::File, archive.to_vec()))
+    }
+
+    fn insert(&mut self, path: String, mode: EntryMode, content: Vec<u8>) -> anyhow::Result<()> {
+        let too_large = || format!("{} are larger than {ALL_BYTES_MAX} bytes", self.describe());
+        self.left = self.left.checked_sub(content.len() as u64).with_context(too_large)?;
+        self.files.files.insert(path, (mode, content));
         Ok(())
     }
 

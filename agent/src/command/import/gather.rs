@@ -81,10 +81,10 @@ pub(super) fn gather(asked: &Import, folder: &Path) -> anyhow::Result<Gathered> 
     Ok(gathered)
 }
 
-/// Reads the files that generators want. One that is not valid is told by the generator.
+/// Reads the files that generators want, and those about charts. One that is not valid is told by the generator, or by helm.
 fn contents(top: &Path, into: &mut Gathered) -> anyhow::Result<()> {
     let wanted = files_wanted(&into.documents, &into.around.files);
-    anyhow::ensure!(wanted.len() <= CONTENTS_MAX, "generators read more than {CONTENTS_MAX} files");
+    anyhow::ensure!(wanted.len() <= CONTENTS_MAX, "generators and charts have more than {CONTENTS_MAX} files to read");
     for name in wanted {
         let path = top.join(&name);
         let bytes = file::read_up_to(&path, yaml::TEXT_BYTES_MAX as u64 + 1);

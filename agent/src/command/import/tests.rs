@@ -94,6 +94,21 @@ fn what_is_written_is_a_configuration_and_says_what_it_lacks() {
 }
 
 #[test]
+fn the_repositories_of_what_a_chart_depends_on_are_named() {
+    let chart = "name: shop\nversion: 1.0.0\ndependencies:\n- {name: redis, version: 17.x, repository: 'https://charts.example/stable'}\n\
+                 - {name: vendored, version: 1.x, repository: 'https://other.example'}\n";
+    let folder = Folder::with(&[
+        ("apps/shop.yaml", &APPLICATION.replace("ops/deploy", "ops/fleet")),
+        ("charts/shop/Chart.yaml", chart),
+        ("charts/shop/charts/vendored/Chart.yaml", "name: vendored\nversion: 1.0.0\n"),
+    ]);
+    let (text, table) = imported(&folder.asked(From::Argocd));
+    is_good(&text);
+    assert!(text.contains("https://charts.example/stable") && !text.contains("https://other.example"), "{text}");
+    assert!(table.contains("is fetched from helm.dependencies alone, in the versions of Chart.lock"), "{table}");
+}
+
+#[test]
 fn kustomizations_are_followed_from_a_folder() {
     let folder = Folder::with(&[
         ("clusters/one/all.yaml", CLUSTER),

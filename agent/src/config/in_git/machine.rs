@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use quarterdeck_git::RepositoryConfig;
 use quarterdeck_kubernetes::ClusterConfig;
 use quarterdeck_shared::application::{
-    ApplicationSpec, ArtifactSpec, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec, FollowSpec,
-    HelmSpec, ImageSpec, KeylessSpec, KustomizeSpec, PromotePolicy, PullLogin, PullSecretSpec, RemoteFile,
-    RequiredSigner, ServiceSpec, SignSpec, SignerIdentity, Ssh, SshKey, TestCommand, TestRun, TestSpec, ValueFrom,
+    ApplicationSpec, ArtifactSpec, ChartSpec, Code, DeliverySpec, DependencyRepository, EnvironmentSource,
+    EnvironmentSpec, FollowSpec, HelmSpec, ImageSpec, KeylessSpec, KustomizeSpec, PromotePolicy, PullLogin,
+    PullSecretSpec, RemoteFile, RequiredSigner, ServiceSpec, SignSpec, SignerIdentity, Ssh, SshKey, TestCommand,
+    TestRun, TestSpec, ValueFrom,
 };
 
 use crate::config::forge::ForgeConfig;
@@ -331,6 +332,7 @@ fn of_environment(environment: &EnvironmentSpec, keys: &[PathBuf], say: Say<'_>)
     }
     let HelmSpec {
         chart,
+        dependencies,
         release_name: _,
         values_files: _,
         values: _,
@@ -342,6 +344,12 @@ fn of_environment(environment: &EnvironmentSpec, keys: &[PathBuf], say: Say<'_>)
     } = helm;
     if let Some(chart) = chart {
         of_chart(chart, say);
+    }
+    for DependencyRepository { repository, username: _, password_env, password_file } in dependencies {
+        let place = [Step::Key("helm"), Step::Key("dependencies")];
+        say(&place, OfMachine::Address(repository));
+        variable(&place, password_env.as_ref(), say);
+        file(&place, password_file.as_ref(), say);
     }
     for key in age_keys.iter().filter(|key| age_keys != keys && !key.as_os_str().is_empty()) {
         say(&[Step::Key("sops"), Step::Key("age_keys")], OfMachine::File(key));

@@ -10,9 +10,9 @@ use quarterdeck_core::image_ref::ImageRef;
 use quarterdeck_core::trigger::TagGlob;
 use quarterdeck_git::url::{RepositoryUrl, redact};
 use quarterdeck_shared::application::{
-    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, EnvironmentSource, EnvironmentSpec,
-    FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, Overlay, PromotePolicy, RemoteFile, ServiceSpec, TestCommand,
-    TestRun, TestSpec, ValueFrom,
+    ApplicationSpec, ArtifactSpec, CacheTo, ChartSpec, Code, DeliverySpec, DependencyRepository, EnvironmentSource,
+    EnvironmentSpec, FollowSpec, HelmSpec, ImageSpec, KustomizeSpec, Overlay, PromotePolicy, RemoteFile, ServiceSpec,
+    TestCommand, TestRun, TestSpec, ValueFrom,
 };
 
 use super::ApplicationSource;
@@ -180,6 +180,7 @@ impl Limits<'_> {
         self.kustomize(kustomize, &mut |key, message| say(&[Step::Key("kustomize"), Step::Key(key)], message));
         let HelmSpec {
             chart,
+            dependencies,
             release_name: _,
             values_files: _,
             values: _,
@@ -192,6 +193,11 @@ impl Limits<'_> {
         if let Some(chart) = chart {
             self.chart(chart, &mut |key, message| {
                 say(&[Step::Key("helm"), Step::Key("chart"), Step::Key(key)], message);
+            });
+        }
+        for dependency in dependencies {
+            self.dependency(dependency, &mut |message| {
+                say(&[Step::Key("helm"), Step::Key("dependencies")], message);
             });
         }
         let source = &self.source.name;
@@ -275,6 +281,20 @@ impl Limits<'_> {
             say(key, refusal(key));
         }
         self.in_registry(repository, &mut |message| say("repository", message));
+    }
+
+    /// Where a chart has what it depends on from is among the repositories of the source.
+    fn dependency(&self, dependency: &DependencyRepository, say: &mut impl FnMut(String)) {
+        let DependencyRepository { repository, username, password_env, password_file } = dependency;
+        let of_the_machine = [
+            ("username", username.is_some()),
+            ("password_env", password_env.is_some()),
+            ("password_file", password_file.is_some()),
+        ];
+        for (key, _) in of_the_machine.into_iter().filter(|(_, is_there)| *is_there) {
+            say(refusal(key));
+        }
+        self.in_registry(repository, say);
     }
 
     fn artifact(&self, artifact: &ArtifactSpec, say: &mut impl FnMut(&'static str, String)) {
@@ -445,6 +465,21 @@ mod tests {
             (
                 environment("kustomize.remote = ['https://forge/team/base', 'oci://registry.example/charts/a']"),
                 Vec::new(),
+            ),
+            (environment("helm.dependencies = ['oci://registry.example/charts/a']"), Vec::new()),
+            (
+                environment("helm.dependencies = ['https://charts.example']"),
+                vec!["repository https://charts.example is not among the repositories of source teams".to_owned()],
+            ),
+            (
+                environment(
+                    "helm.dependencies = [{ repository = 'https://charts.example/x', username = 'a', password_file = '/etc/shadow' }]",
+                ),
+                vec![
+                    refusal("username"),
+                    refusal("password_file"),
+                    "repository https://charts.example/x is not among the repositories of source teams".to_owned(),
+                ],
             ),
             (
                 environment("kustomize.remote = ['https://charts.example']"),

@@ -237,17 +237,20 @@ fn push_chart(town: &Town, version: &str) -> anyhow::Result<()> {
     std::fs::write(folder.join("Chart.yaml"), format!("apiVersion: v2\nname: {}\nversion: {version}\n", town.name))?;
     std::fs::write(folder.join("values.yaml"), "greeting: of the chart\n")?;
     std::fs::write(folder.join("templates/says.yaml"), says)?;
-    let helm = |words: &[&str]| {
-        let mut command = Command::new(Path::new(town.parts.get("WORLD_BIN")).join("helm"));
-        command.args(words).current_dir(town.agent.path("chart").join(version)).env("HOME", town.agent.path("chart"));
-        command.env("HELM_REGISTRY_CONFIG", Path::new(town.parts.get("DOCKER_CONFIG")).join("config.json"));
-        let output = command.output()?;
-        ensure!(output.status.success(), "helm {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
-    };
+    let folder = town.agent.path("chart").join(version);
     let archive = format!("{}-{version}.tgz", town.name);
-    helm(&["package", &town.name])?;
-    helm(&["push", "--plain-http", &archive, &charts(town)])
+    helm(town, &folder, &["package", &town.name])?;
+    helm(town, &folder, &["push", "--plain-http", &archive, &charts(town)])
+}
+
+/// Runs helm in a folder, with the logins of the town.
+fn helm(town: &Town, folder: &Path, words: &[&str]) -> anyhow::Result<()> {
+    let mut command = Command::new(Path::new(town.parts.get("WORLD_BIN")).join("helm"));
+    command.args(words).current_dir(folder).env("HOME", town.agent.path("chart"));
+    command.env("HELM_REGISTRY_CONFIG", Path::new(town.parts.get("DOCKER_CONFIG")).join("config.json"));
+    let output = command.output()?;
+    ensure!(output.status.success(), "helm {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// Where the town's chart is.
@@ -290,6 +293,50 @@ async fn a_chart_that_helm_pushed_is_deployed_with_values_of_git() -> anyhow::Re
         let _: Accepted = client.post("/v1/applications/shop/refresh", &serde_json::json!({})).await?;
         town.agent.wait_for("the newer version", "shop", runs("0.2.0")).await?;
         ensure!((says("version")?, says("greeting")?) == ("0.2.0".to_owned(), "of git".to_owned()));
+        Ok(())
+    })
+    .await
+}
+
+/// Lets helm write the lock file of a chart that depends on the one that was pushed; what of it is in git.
+fn locked(town: &Town) -> anyhow::Result<Vec<(String, String)>> {
+    let folder = town.agent.path("chart").join("store");
+    std::fs::create_dir_all(&folder)?;
+    let about = format!(
+        "apiVersion: v2\nname: store\nversion: 0.1.0\ndependencies:\n- name: {}\n  version: 0.x\n  repository: {}\n  alias: guest\n  \
+         condition: guest.enabled\n",
+        town.name,
+        charts(town)
+    );
+    std::fs::write(folder.join("Chart.yaml"), &about)?;
+    helm(town, &folder, &["dependency", "update", "--plain-http", "."])?;
+    let lock = std::fs::read_to_string(folder.join("Chart.lock"))?;
+    let own = kept("one");
+    let files = [("Chart.yaml", about), ("Chart.lock", lock), ("templates/kept.yaml", own)];
+    Ok(files.map(|(path, text)| (format!("shop/{path}"), text)).into())
+}
+
+#[tokio::test]
+async fn what_a_chart_depends_on_is_fetched_by_the_lock_file_of_helm() -> anyhow::Result<()> {
+    story(async |town| {
+        push_chart(town, "0.1.0")?;
+        let files = locked(town)?;
+        push_chart(town, "0.2.0")?;
+        configure(town, &format!("dependencies = [{:?}]\n", charts(town)))?;
+        town.deploy.git(&["rm", "-rq", "shop"])?;
+        let values = [("envs/prod.yaml".to_owned(), "guest: {enabled: true, greeting: of git}\n".to_owned())];
+        let all: Vec<(String, String)> = files.into_iter().chain(values).collect();
+        let commit = town.deploy.commit(&borrowed(&all), "A chart that depends on another")?;
+        town.agent.start_agent().await?;
+        town.synced("the chart and what it depends on", &commit).await?;
+        let says = |key: &str| field(town, "configmap/says", &format!(".data.{key}"));
+        ensure!((says("version")?, says("greeting")?) == ("0.1.0".to_owned(), "of git".to_owned()), "what is locked");
+        ensure!(says("chart")? == "guest 0.1.0", "its alias: {}", says("chart")?);
+        ensure!(field(town, "configmap/kept", ".data.value")? == "one");
+
+        let off = town.deploy.commit(&[("envs/prod.yaml", "guest: {enabled: false}\n")], "Without it")?;
+        town.synced("the chart alone", &off).await?;
+        ensure!(says("version")?.is_empty(), "its condition turns it off");
         Ok(())
     })
     .await

@@ -80,6 +80,7 @@ pub(super) fn read(
         fields.not("spec.values", format!("{nulls} null: TOML has no null, write such a value into a values file"));
     }
     environment.helm = Helm {
+        dependencies: Vec::new(),
         release_name: Some(release).filter(|release| *release != name),
         values_files: std::mem::take(&mut environment.helm.values_files),
         skip_crds,

@@ -7,7 +7,7 @@ const CHART: (&str, &str) = ("charts/shop/Chart.yaml", "apiVersion: v2\nname: sh
 
 fn found(files: &[(&str, &str)], values_files: &[&str]) -> Result<Chart, String> {
     let values_files: Vec<String> = values_files.iter().map(|path| (*path).to_owned()).collect();
-    chart(&Files::new(files), "charts/shop", &values_files).map_err(|error| Failure::of(&error).to_string())
+    chart(&Files::new(files), "charts/shop", &values_files, None).map_err(|error| Failure::of(&error).to_string())
 }
 
 fn needs(text: &str) -> (&'static str, String) {

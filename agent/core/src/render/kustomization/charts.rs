@@ -38,7 +38,7 @@ impl Search<'_> {
                 self.take_chart_from_elsewhere(path, &at, (&repo, &name, &version))?;
             }
             let wrong = |source| KustomizationError::Chart { folder: at.clone(), source: Box::new(source) };
-            let chart = chart(self.tree, &at, &[]).map_err(wrong)?;
+            let chart = chart(self.tree, &at, &[], None).map_err(wrong)?;
             if let Some(entry) = chart.files.values().find(|entry| !self.roots.are_same(folder, &entry.path)) {
                 return Err(KustomizationError::Path { path: entry.path.clone() });
             }

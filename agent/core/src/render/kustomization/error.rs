@@ -176,7 +176,7 @@ impl KustomizationError {
         match self {
             Self::Read { .. } => true,
             Self::Elsewhere { source, .. } => source.is_outage(),
-            Self::Chart { source, .. } => matches!(**source, ChartError::Read { .. }),
+            Self::Chart { source, .. } => source.is_outage(),
             _ => false,
         }
     }
