@@ -97,7 +97,7 @@ mod tests {
             object: "Application shop".to_owned(),
             place,
         };
-        let mut imported = Imported { drafts: vec![draft], told: Vec::new() };
+        let mut imported = Imported { drafts: vec![draft], sources: Vec::new(), told: Vec::new() };
         name_repositories(&mut imported, &around);
         imported
     }
