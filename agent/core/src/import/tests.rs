@@ -1097,6 +1097,11 @@ fn a_template_goes_by_the_clusters_that_are_there() {
     let (source, _) = of("[{ clusters: {} }]", "x-{{nameNormalized}}");
     assert_eq!(source.unwrap()["clusters"], json!(["eu", "in-cluster", "lab", "us"]));
 
+    let each = "[{ clusters: { selector: { matchLabels: { argocd.argoproj.io/secret-type: cluster } } } }]";
+    let (source, told) = of(each, "x-{{name}}");
+    let source = source.unwrap_or_else(|| panic!("{told:#?}"));
+    assert_eq!((&source["generate"], &source["clusters"]), (&json!([{ "clusters": {} }]), &json!(["eu", "lab", "us"])));
+
     // An address of a list goes by the name of its cluster.
     let list = "[{ list: { elements: [{ env: qa, server: 'https://eu.example.org:6443' }, { env: prod, server: 'https://kubernetes.default.svc' }] } }]";
     let (source, told) = of(list, "a-{{env}}");

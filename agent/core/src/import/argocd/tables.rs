@@ -5,7 +5,7 @@ mod merge_requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub(super) use self::listed::{is_known, repository};
 
@@ -43,7 +43,8 @@ enum Kind {
     Folders(Option<String>),
     /// With the names of what is written in the files now.
     Files(Option<String>, BTreeSet<String>),
-    Clusters,
+    /// Whether the one that Argo CD runs in is among them.
+    Clusters(bool),
     MergeRequests,
 }
 
@@ -205,7 +206,11 @@ fn clusters(of: &Value) -> Result<Table, String> {
         }
     }
     let written = Generate { clusters: Some(labels), ..Generate::default() };
-    let mut table = Table { written, kind: Kind::Clusters, aliases: BTreeMap::new() };
+    let mut table = Table {
+        written,
+        kind: Kind::Clusters(selector.as_object().is_none_or(Map::is_empty)),
+        aliases: BTreeMap::new(),
+    };
     table.values(&of["values"])?;
     Ok(table)
 }
@@ -248,7 +253,7 @@ impl Table {
                 let is_ours = is_placeholder(key) && (self.written.prefix.is_some() || !OF_OPTIONS.contains(&key));
                 (is_written && is_ours).then(|| key.to_owned())
             })?,
-            Kind::Clusters => match key {
+            Kind::Clusters(_) => match key {
                 "name" => "cluster".to_owned(),
                 "nameNormalized" => "cluster|dns".to_owned(),
                 _ => format!("cluster.{}", key.strip_prefix("metadata.labels.")?),
@@ -274,7 +279,7 @@ impl Table {
     }
 
     pub(super) fn is_of_clusters(&self) -> bool {
-        matches!(self.kind, Kind::Clusters)
+        matches!(self.kind, Kind::Clusters(_))
     }
 
     pub(super) fn is_of_files(&self) -> bool {
@@ -301,7 +306,8 @@ impl Table {
         } else if !files.is_empty() {
             written_in_files(&Globs::parse(files).map_err(|error| error.to_string())?, known.around)?
         } else if let Some(labels) = clusters {
-            let all = selected(labels, known.documents, own_cluster);
+            let own = matches!(self.kind, Kind::Clusters(true)).then_some(own_cluster);
+            let all = selected(labels, known.documents, own);
             all.iter().map(|(name, labels)| Element::of_cluster(name, labels)).collect()
         } else {
             Vec::new()
@@ -314,16 +320,16 @@ impl Table {
     }
 }
 
-/// The clusters with these labels: those that have a Secret, and where no label is wanted the one that Argo CD runs in.
+/// The clusters with these labels: those that have a Secret, and where all are meant the one that Argo CD runs in.
 fn selected(
     labels: &BTreeMap<String, String>,
     documents: &[Document],
-    own_cluster: &str,
+    own_cluster: Option<&str>,
 ) -> Vec<(String, BTreeMap<String, String>)> {
     let has_all = |own: &BTreeMap<String, String>| labels.iter().all(|(key, value)| own.get(key) == Some(value));
     let mut all = clusters::known(documents);
-    if !all.iter().any(|(name, _)| name == own_cluster) {
-        all.push((own_cluster.to_owned(), BTreeMap::new()));
+    if let Some(own) = own_cluster.filter(|own| !all.iter().any(|(name, _)| name == own)) {
+        all.push((own.to_owned(), BTreeMap::new()));
     }
     all.retain(|(_, own)| has_all(own));
     all
