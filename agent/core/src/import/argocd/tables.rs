@@ -388,10 +388,7 @@ fn of_path(key: &str, prefix: Option<&str>, is_go: bool, is_of_file: bool) -> Op
     Some(name.to_owned())
 }
 
-/// What stands for an expression in a table: of what files give the last counts, and all else goes before it.
-///
-/// # Errors
-/// The expression, where nothing does.
+/// What stands for an expression: that of the last table that gives it, and what is written in files only where no other does.
 pub(super) fn find(tables: &[Table], expression: &Expression, is_go: bool) -> Option<Found> {
     let key = expression.key();
     let (of_files, others): (Vec<&Table>, Vec<&Table>) = tables.iter().rev().partition(|table| table.is_of_files());
