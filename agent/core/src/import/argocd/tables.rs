@@ -194,9 +194,7 @@ fn git(git: &Value, known: Known<'_>) -> Result<Table, String> {
 fn clusters(of: &Value) -> Result<Table, String> {
     let selector = &of["selector"];
     if selector["matchExpressions"].as_array().is_some_and(|all| !all.is_empty()) {
-        return Err(
-            "matchExpressions of a selector have no equal: labels of a [[cluster]] are compared as they are".to_owned()
-        );
+        return Err("matchExpressions of a selector have no equal: use matchLabels".to_owned());
     }
     let mut labels = BTreeMap::new();
     for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
@@ -292,6 +290,14 @@ impl Table {
 
     pub(super) fn is_of_merge_requests(&self) -> bool {
         matches!(self.kind, Kind::MergeRequests)
+    }
+
+    /// The clusters that it selects now; nothing where it selects none.
+    pub(super) fn selected(&self, known: Known<'_>, own_cluster: &str) -> Option<BTreeSet<String>> {
+        let Kind::Clusters(has_own) = self.kind else { return None };
+        let own = has_own.then_some(own_cluster);
+        let labels = self.written.clusters.clone().unwrap_or_default();
+        Some(selected(&labels, known.documents, own).into_iter().map(|(name, _)| name).collect())
     }
 
     /// What it gives now, as the agent has it.
