@@ -1216,6 +1216,21 @@ fn a_template_goes_by_the_clusters_that_are_there() {
     let (source, _) = of("[{ clusters: {} }]", "x-{{nameNormalized}}");
     assert_eq!(source.unwrap()["clusters"], json!(["eu", "in-cluster", "lab", "us"]));
 
+    let each = "[{ clusters: { selector: { matchLabels: { argocd.argoproj.io/secret-type: cluster } } } }]";
+    let (source, told) = of(each, "x-{{name}}");
+    let source = source.unwrap_or_else(|| panic!("{told:#?}"));
+    assert_eq!((&source["generate"], &source["clusters"]), (&json!([{ "clusters": {} }]), &json!(["eu", "lab", "us"])));
+
+    let text = set(
+        "[{ clusters: { selector: { matchLabels: { env: prod } } } }]",
+        false,
+        "x-{{name}}",
+        "https://kubernetes.default.svc",
+    );
+    let (sources, told) = templates(&(text + &secrets), &around(&[]));
+    let why = "it deploys to in-cluster, which is not among the clusters that it selects";
+    assert!(sources.is_empty() && told.iter().any(|line| line.contains(why)), "{told:#?}");
+
     // An address of a list goes by the name of its cluster.
     let list = "[{ list: { elements: [{ env: qa, server: 'https://eu.example.org:6443' }, { env: prod, server: 'https://kubernetes.default.svc' }] } }]";
     let (source, told) = of(list, "a-{{env}}");

@@ -153,11 +153,12 @@ spec:
         ("envs/qa/config.json", "{ \"name\": \"qa\" }"),
         ("envs/prod/config.yaml", "name: prod\n"),
     ]);
-    let (text, table) = imported(&folder.asked(From::Argocd));
+    let asked = Import { expand: true, ..folder.asked(From::Argocd) };
+    let (text, table) = imported(&asked);
     is_good(&text);
     assert!(["shop-qa", "shop-prod"].iter().all(|name| text.contains(&format!("name = \"{name}\""))), "{text}{table}");
     std::fs::write(folder.0.path().join("envs/qa/config.json"), "{").unwrap();
-    let (_, table) = imported(&folder.asked(From::Argocd));
+    let (_, table) = imported(&asked);
     assert!(table.contains("envs/qa/config.json is not valid YAML or JSON"), "{table}");
 }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::super::Document;
-use super::set::with_values;
+use super::expand::with_values;
 use crate::generate::functions::dns;
 
 /// On each Secret that is a cluster of Argo CD.

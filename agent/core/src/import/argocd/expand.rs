@@ -56,6 +56,20 @@ pub(super) fn text_with(text: &str, find: &mut dyn FnMut(&str) -> Option<String>
     Ok(out)
 }
 
+/// The parameters with the values that a generator adds, which may have the others in them.
+pub(super) fn with_values(mut parameters: Map<String, Value>, values: &Value, is_go: bool) -> Map<String, Value> {
+    // What is not known stays as it is, and is told where it is used.
+    let values = expand(values, &parameters, is_go).unwrap_or_else(|_| values.clone());
+    if is_go && !values.is_null() {
+        parameters.insert("values".to_owned(), values);
+        return parameters;
+    }
+    for (name, value) in values.as_object().into_iter().flatten() {
+        parameters.insert(format!("values.{name}"), value.clone());
+    }
+    parameters
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -264,21 +264,7 @@ fn git(git: &Value, around: &Around, is_go: bool) -> Result<Vec<Parameters>, Str
             meant.map(|folder| of_folder(folder, git, is_go)).collect()
         }
     };
-    Ok(given.into_iter().map(|parameters| with_values(parameters, &git["values"], is_go)).collect())
-}
-
-/// The parameters with the values that a generator adds, which may have the others in them.
-pub(super) fn with_values(mut parameters: Parameters, values: &Value, is_go: bool) -> Parameters {
-    // What is not known stays as it is, and is told where it is used.
-    let values = expand::expand(values, &parameters, is_go).unwrap_or_else(|_| values.clone());
-    if is_go && !values.is_null() {
-        parameters.insert("values".to_owned(), values);
-        return parameters;
-    }
-    for (name, value) in values.as_object().into_iter().flatten() {
-        parameters.insert(format!("values.{name}"), value.clone());
-    }
-    parameters
+    Ok(given.into_iter().map(|parameters| expand::with_values(parameters, &git["values"], is_go)).collect())
 }
 
 /// Whether one of the patterns means a path, and none excludes it.

@@ -5,7 +5,7 @@ mod merge_requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub(super) use self::listed::{is_known, repository};
 
@@ -43,7 +43,8 @@ enum Kind {
     Folders(Option<String>),
     /// With the names of what is written in the files now.
     Files(Option<String>, BTreeSet<String>),
-    Clusters,
+    /// Whether the one that Argo CD runs in is among them.
+    Clusters(bool),
     MergeRequests,
 }
 
@@ -193,9 +194,7 @@ fn git(git: &Value, known: Known<'_>) -> Result<Table, String> {
 fn clusters(of: &Value) -> Result<Table, String> {
     let selector = &of["selector"];
     if selector["matchExpressions"].as_array().is_some_and(|all| !all.is_empty()) {
-        return Err(
-            "matchExpressions of a selector have no equal: labels of a [[cluster]] are compared as they are".to_owned()
-        );
+        return Err("matchExpressions of a selector have no equal: use matchLabels".to_owned());
     }
     let mut labels = BTreeMap::new();
     for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
@@ -205,7 +204,11 @@ fn clusters(of: &Value) -> Result<Table, String> {
         }
     }
     let written = Generate { clusters: Some(labels), ..Generate::default() };
-    let mut table = Table { written, kind: Kind::Clusters, aliases: BTreeMap::new() };
+    let mut table = Table {
+        written,
+        kind: Kind::Clusters(selector.as_object().is_none_or(Map::is_empty)),
+        aliases: BTreeMap::new(),
+    };
     table.values(&of["values"])?;
     Ok(table)
 }
@@ -248,7 +251,7 @@ impl Table {
                 let is_ours = is_placeholder(key) && (self.written.prefix.is_some() || !OF_OPTIONS.contains(&key));
                 (is_written && is_ours).then(|| key.to_owned())
             })?,
-            Kind::Clusters => match key {
+            Kind::Clusters(_) => match key {
                 "name" => "cluster".to_owned(),
                 "nameNormalized" => "cluster|dns".to_owned(),
                 _ => format!("cluster.{}", key.strip_prefix("metadata.labels.")?),
@@ -274,7 +277,7 @@ impl Table {
     }
 
     pub(super) fn is_of_clusters(&self) -> bool {
-        matches!(self.kind, Kind::Clusters)
+        matches!(self.kind, Kind::Clusters(_))
     }
 
     pub(super) fn is_of_files(&self) -> bool {
@@ -289,6 +292,14 @@ impl Table {
         matches!(self.kind, Kind::MergeRequests)
     }
 
+    /// The clusters that it selects now; nothing where it selects none.
+    pub(super) fn selected(&self, known: Known<'_>, own_cluster: &str) -> Option<BTreeSet<String>> {
+        let Kind::Clusters(has_own) = self.kind else { return None };
+        let own = has_own.then_some(own_cluster);
+        let labels = self.written.clusters.clone().unwrap_or_default();
+        Some(selected(&labels, known.documents, own).into_iter().map(|(name, _)| name).collect())
+    }
+
     /// What it gives now, as the agent has it.
     fn elements(&self, known: Known<'_>, own_cluster: &str) -> Result<Vec<Element>, String> {
         let Generate { list, directories, files, clusters, values, prefix, .. } = &self.written;
@@ -301,7 +312,8 @@ impl Table {
         } else if !files.is_empty() {
             written_in_files(&Globs::parse(files).map_err(|error| error.to_string())?, known.around)?
         } else if let Some(labels) = clusters {
-            let all = selected(labels, known.documents, own_cluster);
+            let own = matches!(self.kind, Kind::Clusters(true)).then_some(own_cluster);
+            let all = selected(labels, known.documents, own);
             all.iter().map(|(name, labels)| Element::of_cluster(name, labels)).collect()
         } else {
             Vec::new()
@@ -314,16 +326,16 @@ impl Table {
     }
 }
 
-/// The clusters with these labels: those that have a Secret, and where no label is wanted the one that Argo CD runs in.
+/// The clusters with these labels: those that have a Secret, and where all are meant the one that Argo CD runs in.
 fn selected(
     labels: &BTreeMap<String, String>,
     documents: &[Document],
-    own_cluster: &str,
+    own_cluster: Option<&str>,
 ) -> Vec<(String, BTreeMap<String, String>)> {
     let has_all = |own: &BTreeMap<String, String>| labels.iter().all(|(key, value)| own.get(key) == Some(value));
     let mut all = clusters::known(documents);
-    if !all.iter().any(|(name, _)| name == own_cluster) {
-        all.push((own_cluster.to_owned(), BTreeMap::new()));
+    if let Some(own) = own_cluster.filter(|own| !all.iter().any(|(name, _)| name == own)) {
+        all.push((own.to_owned(), BTreeMap::new()));
     }
     all.retain(|(_, own)| has_all(own));
     all
@@ -382,10 +394,7 @@ fn of_path(key: &str, prefix: Option<&str>, is_go: bool, is_of_file: bool) -> Op
     Some(name.to_owned())
 }
 
-/// What stands for an expression in a table: of what files give the last counts, and all else goes before it.
-///
-/// # Errors
-/// The expression, where nothing does.
+/// What stands for an expression: that of the last table that gives it, and what is written in files only where no other does.
 pub(super) fn find(tables: &[Table], expression: &Expression, is_go: bool) -> Option<Found> {
     let key = expression.key();
     let (of_files, others): (Vec<&Table>, Vec<&Table>) = tables.iter().rev().partition(|table| table.is_of_files());

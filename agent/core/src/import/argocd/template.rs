@@ -28,6 +28,9 @@ use crate::generate;
 /// Texts that values of a generator stand for, one in another.
 const TEXTS_DEEP: usize = 4;
 
+/// What the cluster that Argo CD runs in is called where nothing else is said.
+const OWN_CLUSTER: &str = "in-cluster";
+
 /// The sources of a set, one for each of its generators, and what is to be known about them.
 ///
 /// # Errors
@@ -66,7 +69,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn source(&mut self, name: String, imported: &mut Imported) -> Result<SourceDraft, String> {
         let Known { around, .. } = self.known;
-        let own_cluster = around.cluster.clone().unwrap_or_else(|| "in-cluster".to_owned());
+        let own_cluster = around.cluster.clone().unwrap_or_else(|| OWN_CLUSTER.to_owned());
         let template = set::template_of(self.generator, &self.document.object["spec"]["template"]);
         let mut tables = tables::of(self.generator, self.known)?;
         let object = self.object(&template, &mut tables, &own_cluster)?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::super::draft::{Draft, Environment};
 use super::super::super::same;
 use super::super::tables::{self, Table};
-use super::{Reading, value, word};
+use super::{OWN_CLUSTER, Reading, value, word};
 
 impl Reading<'_> {
     /// Where the folders and files are that are listed; else where the manifests are.
@@ -55,10 +55,16 @@ impl Reading<'_> {
         if all.is_empty() {
             return Err("which clusters it may use is not known: it makes nothing now".to_owned());
         }
-        // A cluster that it does not select is none that it may use.
-        let is_selecting = tables.iter().any(Table::is_of_clusters);
-        if is_selecting && filled.is_empty() {
-            return Err("no cluster is selected now".to_owned());
+        let own = self.known.around.cluster.as_deref().unwrap_or(OWN_CLUSTER);
+        for selected in tables.iter().filter_map(|table| table.selected(self.known, own)) {
+            if selected.is_empty() {
+                return Err("no cluster is selected now".to_owned());
+            }
+            // A source selects among the clusters that it may use: another one among these would be selected, too.
+            if let Some(other) = all.iter().find(|name| !selected.contains(*name)) {
+                return Err(format!("it deploys to {other}, which is not among the clusters that it selects"));
+            }
+            all.extend(selected);
         }
         Ok(all.into_iter().collect())
     }
