@@ -75,6 +75,11 @@ impl Kept {
         self.files.iter().map(file).collect()
     }
 
+    /// The repository, without secrets.
+    pub(super) fn address(&self) -> &str {
+        self.shown.rsplit_once('@').map_or(&*self.shown, |(address, _)| address)
+    }
+
     /// The names of the files.
     pub(super) fn paths(&self) -> Vec<String> {
         self.files.iter().map(|(path, _)| path.clone()).collect()
