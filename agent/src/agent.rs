@@ -251,7 +251,7 @@ async fn tell(context: &Context, configuration: &mut Configuration) {
     let refused = configuration.untold();
     show(context, configuration).await;
     if let Some(message) = refused {
-        tracing::error!("the configuration in git is not in force: {message}");
+        tracing::error!("the configuration in git was rejected, the previous one stays in use: {message}");
         supervise::record_event(context, Event::ConfigurationRefused { message }).await;
     }
 }

@@ -27,7 +27,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::kept::Kept;
 use crate::commit_tree::CommitTree;
-use crate::config::in_git::{self, ConfigurationSource, GitFile};
+use crate::config::git_source::ConfigurationSource;
+use crate::config::in_git::{self, GitFile};
 use crate::config::{Config, ConfigError, places};
 use crate::context::Context;
 use crate::poll::Repository;

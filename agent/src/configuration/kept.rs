@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::reading::{BYTES_MAX, Files};
-use crate::config::in_git::{ConfigurationSource, GitFile};
+use crate::config::git_source::ConfigurationSource;
+use crate::config::in_git::GitFile;
 
 /// The file of the data directory.
 const NAME: &str = "configuration.json";
