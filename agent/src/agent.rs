@@ -183,8 +183,8 @@ async fn reload(context: &Arc<Context>, tasks: &TaskTracker, configuration: &mut
         sd_notify::NotifyState::monotonic_usec_now().map(|now| vec![sd_notify::NotifyState::Reloading, now]);
     notify(&reloading.unwrap_or_else(|_| vec![sd_notify::NotifyState::Reloading]));
     match configuration.reload() {
-        Ok(config) => {
-            bring(context, tasks, (configuration, sources), config, Vec::new()).await;
+        Ok(Changed { config, lines }) => {
+            bring(context, tasks, (configuration, sources), config, lines).await;
             configuration.follow(context);
         }
         Err(error) => {
@@ -251,7 +251,7 @@ async fn tell(context: &Context, configuration: &mut Configuration) {
     let refused = configuration.untold();
     show(context, configuration).await;
     if let Some(message) = refused {
-        tracing::error!("the configuration in git is not in force: {message}");
+        tracing::error!("the configuration in git was rejected, the previous one stays in use: {message}");
         supervise::record_event(context, Event::ConfigurationRefused { message }).await;
     }
 }

@@ -14,6 +14,7 @@ pub mod files;
 pub mod finding;
 mod follow;
 pub mod forge;
+mod git_source;
 mod guards;
 pub mod health;
 mod helm;
@@ -57,7 +58,7 @@ use quarterdeck_kubernetes::ClusterConfig;
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where the rest of it is; nowhere where absent.
-    pub configuration: Option<in_git::ConfigurationSource>,
+    pub configuration: Option<git_source::ConfigurationSource>,
     /// The agent itself.
     pub agent: AgentConfig,
     /// The container engine that builds and pushes.

@@ -27,7 +27,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::kept::Kept;
 use crate::commit_tree::CommitTree;
-use crate::config::in_git::{self, ConfigurationSource, GitFile};
+use crate::config::git_source::ConfigurationSource;
+use crate::config::in_git::{self, GitFile};
 use crate::config::{Config, ConfigError, places};
 use crate::context::Context;
 use crate::poll::Repository;
@@ -48,11 +49,22 @@ pub struct Configuration {
     since: Option<Timestamp>,
     /// The newest commit that was looked at: it is in force, or what is wrong with it is known.
     looked: Option<CommitId>,
+    /// What the other side was wrong with: tried again with its next change, so that what moves from one to the other never leaves.
+    pending: Pending,
     local_error: Option<String>,
     error: Option<Trouble>,
     /// What is wrong with a commit and was told as an event.
     told: Option<String>,
     news: Arc<Notify>,
+}
+
+/// What was read and is not in force.
+#[derive(Default)]
+struct Pending {
+    /// The local file that was asked for last.
+    local: Option<String>,
+    /// The newest commit.
+    commit: Option<Kept>,
 }
 
 /// Why what is in git is not in force as it is now.
@@ -98,6 +110,7 @@ impl Configuration {
             is_read: false,
             since: None,
             looked: None,
+            pending: Pending::default(),
             local_error: None,
             error: None,
             told: None,
@@ -130,26 +143,48 @@ impl Configuration {
     ///
     /// # Errors
     /// Where the file is wrong, also together with what git has: nothing changes then.
-    pub fn reload(&mut self) -> Result<Config, ConfigError> {
-        let reloaded = self.reloaded();
+    pub fn reload(&mut self) -> Result<Changed, ConfigError> {
+        let local = read(&self.path);
+        let reloaded = local.and_then(|local| self.reloaded(local));
         self.local_error = reloaded.as_ref().err().map(|error| chain(error));
         reloaded
     }
 
-    fn reloaded(&mut self) -> Result<Config, ConfigError> {
-        let local = read(&self.path)?;
-        let alone = Config::parse(&self.path, &local)?;
-        let in_force = self.in_force.as_ref().filter(|_| alone.configuration.is_some());
-        let config = compose(&self.path, &local, &in_force.map(Kept::files).unwrap_or_default())?;
-        self.local = local;
-        if alone.configuration.is_none() {
+    fn reloaded(&mut self, local: String) -> Result<Changed, ConfigError> {
+        self.pending.local = Some(local.clone());
+        let source = Config::parse(&self.path, &local)?.configuration;
+        let commit = self.pending.commit.take().filter(|kept| source.as_ref().is_some_and(|source| kept.is_of(source)));
+        let with_commit = commit.and_then(|kept| Some((compose(&self.path, &local, &kept.files()).ok()?, kept)));
+        let (config, lines) = match with_commit {
+            Some((config, kept)) => {
+                let lines = lines(&kept, None);
+                self.take_up(kept, &config);
+                (config, lines)
+            }
+            None => {
+                let in_force = self.in_force.as_ref().filter(|_| source.is_some());
+                let config = compose(&self.path, &local, &in_force.map(Kept::files).unwrap_or_default())?;
+                (config, Vec::new())
+            }
+        };
+        if source.is_none() {
             (self.in_force, self.since, self.error) = (None, None, None);
             Kept::forget(&self.data_dir);
         }
-        self.source = alone.configuration;
+        (self.local, self.source, self.pending.local) = (local, source, None);
         // Signers, folders and places may be others: the newest commit is judged again.
         self.looked = None;
-        Ok(config)
+        Ok(Changed { config, lines })
+    }
+
+    /// What a commit has is in force from now on.
+    fn take_up(&mut self, mut kept: Kept, config: &Config) {
+        kept.applications = supervise::names(config);
+        kept.write(&self.data_dir);
+        if self.since.is_none() || self.in_force.as_ref().is_none_or(|before| !before.says_the_same(&kept)) {
+            self.since = Some(Timestamp::now());
+        }
+        (self.in_force, self.is_read, self.pending.commit) = (Some(kept), true, None);
     }
 
     /// Waits for news of the repository from now on; what is in force uses it, so that it is polled.
@@ -220,20 +255,36 @@ impl Configuration {
         let read = read.await.map_err(|error| Refused::for_now(chain(&error)))?;
         let read = read.map_err(|error| Refused::for_now(chain(&*error)))?;
         let files = read.map_err(|problem| Refused::for_good(format!("{shown}:{problem}")))?;
-        let mut kept = Kept::new(source, commit.clone(), signer, shown, files);
-        let config = compose(&self.path, &self.local, &kept.files());
-        let config = config.map_err(|error| Refused::for_good(chain(&error)))?;
-        kept.applications = supervise::names(&config);
+        let kept = Kept::new(source, commit.clone(), signer, shown, files);
+        let config = match self.composed(&kept) {
+            Ok(config) => config,
+            Err(error) => {
+                self.pending.commit = Some(kept);
+                return Err(Refused::for_good(chain(&error)));
+            }
+        };
         let before = self.in_force.as_ref();
         let is_rewritten = is_rewritten(repository, before, &kept).await;
         let is_other = before.is_none_or(|before| !before.says_the_same(&kept)) || is_rewritten;
-        let lines = lines(repository.address(), &kept, is_rewritten.then_some(before).flatten());
-        kept.write(&self.data_dir);
-        if is_other || self.since.is_none() {
-            self.since = Some(Timestamp::now());
-        }
-        (self.in_force, self.is_read) = (Some(kept), true);
+        let lines = lines(&kept, is_rewritten.then_some(before).flatten());
+        self.take_up(kept, &config);
         Ok(is_other.then_some(Changed { config, lines }))
+    }
+
+    /// The configuration with a commit: with the local file that was refused before, where it is right now, else with the one in
+    /// force.
+    fn composed(&mut self, kept: &Kept) -> Result<Config, ConfigError> {
+        let refused = self.pending.local.as_ref();
+        let with_refused = refused.and_then(|local| compose(&self.path, local, &kept.files()).ok());
+        // Other settings of the table are for a reload, which looks at the commit by them.
+        match with_refused.filter(|config| config.configuration == self.source) {
+            Some(config) => {
+                self.local = self.pending.local.take().unwrap_or_default();
+                self.local_error = None;
+                Ok(config)
+            }
+            None => compose(&self.path, &self.local, &kept.files()),
+        }
     }
 
     /// Why the local file as it is now is not in force.
@@ -356,9 +407,9 @@ async fn is_rewritten(repository: &Repository, before: Option<&Kept>, now: &Kept
 }
 
 /// What is told of a commit beside what it changes.
-fn lines(address: &str, now: &Kept, left: Option<&Kept>) -> Vec<String> {
+fn lines(now: &Kept, left: Option<&Kept>) -> Vec<String> {
     let signed = if now.signer.is_empty() { String::new() } else { format!(", signed by {}", now.signer) };
-    let commit = format!("commit {} of {address}{signed}", now.commit.short());
+    let commit = format!("commit {} of {}{signed}", now.commit.short(), now.address());
     let rewritten = left.map(|left| format!("its history was rewritten: {} is not part of it", left.commit.short()));
     [commit].into_iter().chain(rewritten).collect()
 }

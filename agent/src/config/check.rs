@@ -12,7 +12,7 @@ use quarterdeck_container::registry::authorities::Authorities;
 /// Everything that is wrong; empty where nothing is.
 pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
-    super::in_git::check_table(config, base, &mut findings);
+    super::git_source::check(config, base, &mut findings);
     check_agent(config, &mut findings);
     check_webhook(config, &mut findings);
     super::engine::check(&config.engine, &mut findings);
@@ -28,7 +28,7 @@ pub fn check(config: &Config, base: &Path) -> Vec<Finding> {
 
 /// The files of a daemon and of authorities that cannot be used, which is no reason not to start: they are read when they are needed.
 pub(super) fn check_files(config: &Config, findings: &mut Vec<Finding>) {
-    super::in_git::check_files(config, findings);
+    super::git_source::check_files(config, findings);
     super::engine::check_files(&config.engine, findings);
     for (index, registry) in config.registry.iter().enumerate() {
         if let Some(Err(error)) = registry.ca_file.as_deref().map(Authorities::read) {

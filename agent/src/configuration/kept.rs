@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::reading::{BYTES_MAX, Files};
-use crate::config::in_git::{ConfigurationSource, GitFile};
+use crate::config::git_source::ConfigurationSource;
+use crate::config::in_git::GitFile;
 
 /// The file of the data directory.
 const NAME: &str = "configuration.json";
@@ -73,6 +74,11 @@ impl Kept {
             text: text.clone(),
         };
         self.files.iter().map(file).collect()
+    }
+
+    /// The repository, without secrets.
+    pub(super) fn address(&self) -> &str {
+        self.shown.rsplit_once('@').map_or(&*self.shown, |(address, _)| address)
     }
 
     /// The names of the files.

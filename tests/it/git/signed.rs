@@ -129,6 +129,13 @@ async fn a_tag_is_signed_by_a_key_of_the_file_or_by_a_stranger_with_gpg() {
         let found = world.signer(&mirror, tag, &both).await;
         assert!(found.starts_with(expected), "{tag}: {found}");
     }
+    let commit = repo.signed_commit("carol", "main", &carol).parse().unwrap();
+    let (signers, scratch) = (both.clone(), world.data.path().join("scratch"));
+    let found = on(&mirror, move |mirror| {
+        mirror.fetch(&mirror.list_refs()?)?;
+        mirror.signer_of_commit(&commit, &signers, &scratch)
+    });
+    assert!(found.await.unwrap().unwrap().contains("carol@example.com"));
     // Several keys, one after the other; and what is no key.
     world.file("release-keys.asc", &(carol.armored() + &dan.armored()));
     assert_eq!(world.signer(&mirror, "strange", &both).await, "by dan@example.com");
@@ -185,19 +192,4 @@ async fn a_commit_is_signed_by_a_key_of_the_file_or_by_a_stranger() {
     );
     std::fs::remove_file(ssh.ssh.as_ref().unwrap()).unwrap();
     assert!(of("alices", &ssh).await.contains("allowed_signers"), "a file that is gone trusts nobody");
-}
-
-#[tokio::test]
-#[ignore = "wants gpg; told by tests/real/run"]
-async fn a_commit_is_signed_by_a_key_of_the_file_with_gpg() {
-    let (world, mirror) = world().await;
-    let carol = Signer::with_gpg("carol");
-    let signers = Signers { ssh: None, gpg: Some(world.file("release-keys.asc", &carol.armored())) };
-    let commit = world.forge.repo("ops/shop").signed_commit("carol", "main", &carol).parse().unwrap();
-    let scratch = world.data.path().join("scratch");
-    let found = on(&mirror, move |mirror| {
-        mirror.fetch(&mirror.list_refs()?)?;
-        mirror.signer_of_commit(&commit, &signers, &scratch)
-    });
-    assert!(found.await.unwrap().unwrap().contains("carol@example.com"));
 }

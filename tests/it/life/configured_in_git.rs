@@ -291,11 +291,14 @@ async fn a_start_without_the_repository_runs_what_was_in_force_and_the_first_one
     assert!(named(&state, "shop").is_some(), "it is in force before anything is answered");
     let error = refused(&world, "cannot be read").await;
     assert!(error.starts_with(&format!("repository {} cannot be read: ", place(&world))), "{error}");
+    let events: Vec<EventRecord> = world.client().get("/v1/events?limit=200").await.unwrap();
+    let is_told = |record: &EventRecord| matches!(&record.event, Event::ConfigurationRefused { message } if message.contains("cannot be read"));
+    assert!(!events.iter().any(is_told), "nothing was refused; the connection is told as lost");
     let state = world.state().await.unwrap();
     let now = in_git(&state).unwrap();
     assert_eq!((now.commit.as_ref().unwrap().as_str(), now.kept), (&*good, true));
     let check = doctor(&world).await;
-    let expected = format!("configuration in git is not in force, commit {} stays in use: repository", &good[..7]);
+    let expected = format!("configuration in git is not up to date, commit {} stays in use: repository", &good[..7]);
     assert!(check.result == CheckResult::Bad && check.message.starts_with(&expected), "{check:?}");
     let commit = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
     synced_to(&world, &commit).await;
@@ -310,7 +313,7 @@ async fn a_start_without_the_repository_runs_what_was_in_force_and_the_first_one
     assert_eq!(value(&world, "a").as_deref(), Some("two"), "what it applied stays");
     let check = doctor(&world).await;
     assert!(
-        check.message.starts_with("configuration in git is not in force, only the local file is in use"),
+        check.message.starts_with("configuration in git is not up to date, only the local file is in use"),
         "{check:?}"
     );
 
@@ -393,4 +396,61 @@ async fn another_branch_or_folder_replaces_all_at_once_when_it_was_read() {
     in_force(&world, &next).await;
     gone(&world, "shop").await;
     synced(&world, "cart").await;
+}
+
+/// In a pipeline of the repository: the same words, with the files of the working copy.
+#[tokio::test]
+async fn a_working_copy_is_checked_by_the_same_rules_before_it_is_pushed() {
+    let world = world().await;
+    world.configure(&local(&world, "")).unwrap();
+    let copy = world.path("copy");
+    std::fs::create_dir(&copy).unwrap();
+    let (file, config) = (copy.join(FILE), world.path("config.toml"));
+    let check = |place: &std::path::Path| {
+        let mut command = world.agent_command();
+        let output = command.args(["check", "--config"]).arg(&config).arg("--as-git").arg(place).output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(told).unwrap().trim_end().to_owned())
+    };
+    let both = |place: &std::path::Path| format!("{} with {}", config.display(), place.display());
+    std::fs::write(&file, defined(&world, "shop", "")).unwrap();
+    assert_eq!(check(&copy), (Some(0), format!("{}: OK (1 application)", both(&copy))));
+    assert_eq!(check(&file), (Some(0), format!("{}: OK (1 application)", both(&file))));
+    std::fs::write(&file, defined(&world, "shop", "") + "[history]\nevents = 1\n").unwrap();
+    let refused = "[history] is refused in git: whoever may push could have the record of what was done deleted; write it in the local file";
+    for place in [&copy, &file] {
+        let (code, told) = check(place);
+        assert_eq!((code, &*told), (Some(1), &*format!("qd-agent: {}:12:1: {refused}", file.display())));
+    }
+}
+
+/// It is refused on the one side until the other lets go, and then changes hands in one step.
+#[tokio::test]
+async fn an_application_moves_between_the_local_file_and_git_without_leaving() {
+    let world = sailing("").await;
+    in_force(&world, &fleet(&world).rev("main")).await;
+    let shop = defined(&world, "shop", "");
+    let is_of = |in_git: bool| {
+        move |state: &State| {
+            (named(state, "shop").expect("the shop never leaves").defined.is_some() == in_git).then_some(())
+        }
+    };
+    let double =
+        |state: &State| agent(state)?.configuration_error.clone().filter(|error| error.contains("application shop"));
+
+    world.configure(&(local(&world, "") + &shop)).unwrap();
+    world.reload_agent();
+    world.wait("the local file to be refused", double).await.unwrap();
+    let commit = fleet(&world).commit("main", &[(FILE, "# The shop is on the machine.\n")], "No shop");
+    in_force(&world, &commit).await;
+    world.wait("the shop to be of the local file", is_of(false)).await.unwrap();
+    assert!(agent(&world.state().await.unwrap()).unwrap().configuration_error.is_none());
+
+    let commit = fleet(&world).commit("main", &[(FILE, &shop)], "The shop comes back");
+    refused(&world, "application shop is also defined in").await;
+    world.configure(&local(&world, "")).unwrap();
+    world.reload_agent();
+    in_force(&world, &commit).await;
+    world.wait("the shop to be of git", is_of(true)).await.unwrap();
+    assert!(changes(&world, &commit).await.iter().all(|line| !line.contains("removed")));
 }

@@ -5,10 +5,10 @@ use std::path::{Component, Path, PathBuf};
 
 use quarterdeck_git::url::{RepositoryUrl, redact};
 
-use super::ConfigurationSource;
 use super::machine::{self, OfMachine};
 use super::merged::Merged;
 use crate::config::finding::Finding;
+use crate::config::git_source::ConfigurationSource;
 use crate::config::locate::Step;
 use crate::config::{AgentConfig, Config};
 

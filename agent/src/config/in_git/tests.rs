@@ -99,7 +99,7 @@ fn what_two_files_say_is_refused_with_both_places() {
         ),
         (
             "[[health]]\nkind = 'K'\ngroup = 'g'\ncurrent = 'false'\n",
-            format!("2:8: the health rule of g K is also defined in {config}:17:8: leave out one of the two"),
+            format!("2:8: the health rule of g K is also defined in {config}:16:8: leave out one of the two"),
         ),
     ] {
         assert_eq!(told_beside(&local, text), expected, "{text}");
