@@ -52,8 +52,8 @@ struct State {
     protected: Vec<String>,
     /// Whether the token may comment.
     is_mute: bool,
-    /// Answers to the next statuses, instead of taking them.
-    faults: VecDeque<u16>,
+    /// Answers to the next statuses, instead of taking them; with the seconds of their `Retry-After`.
+    faults: VecDeque<(u16, Option<u32>)>,
     /// How often it was asked with a token that it does not take.
     refused: usize,
 }
@@ -140,7 +140,12 @@ impl ForgeApi {
 
     /// Answers the next status so.
     pub fn fault(&self, status: u16) {
-        locked(&self.state).faults.push_back(status);
+        locked(&self.state).faults.push_back((status, None));
+    }
+
+    /// Limits requests at the next status, in GitLab's plain words: it asks to be left alone for so long.
+    pub fn limit(&self, seconds: u32) {
+        locked(&self.state).faults.push_back((429, Some(seconds)));
     }
 
     /// Nothing listens any more.
@@ -221,8 +226,13 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
         _ => return Ok(told(404, json!({ "message": "404 Not Found" }))),
     };
     let mut state = locked(&state);
-    if let Some(status) = state.faults.pop_front() {
-        return Ok(told(status, json!({ "message": format!("{status} on purpose") })));
+    match state.faults.pop_front() {
+        None => {}
+        Some((status, None)) => return Ok(told(status, json!({ "message": format!("{status} on purpose") }))),
+        Some((status, Some(seconds))) => {
+            let response = Response::builder().status(status).header("retry-after", seconds);
+            return Ok(response.body("Retry later\n".to_owned().into()).expect("a plain answer"));
+        }
     }
     let given: Value = serde_json::from_slice(&body).unwrap_or_default();
     let text = |key: &str| given[key].as_str().map(str::to_owned);

@@ -95,8 +95,14 @@ pub enum Command {
     NextError,
     /// Another order of the rows.
     Sort,
-    /// Open or close a branch.
+    /// Open or close a branch, or a step of a build.
     Fold,
+    /// Close all steps, or open them.
+    FoldAll,
+    /// The next step of a build.
+    NextStep,
+    /// The one before.
+    PreviousStep,
     /// Break long lines, or do not.
     Wrap,
     /// Show when each line was written, or do not.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
+use crate::registry::authorities::Way;
 use crate::registry::credentials::Login;
 use crate::registry::messages::{self, fit};
 use quarterdeck_core::image_ref::{DOCKER_HUB, ImageRef};
@@ -77,8 +78,8 @@ pub struct Request<'a> {
     pub image: &'a ImageRef,
     /// Who we are to its registry.
     pub login: Option<&'a Login>,
-    /// Its registry speaks plain http.
-    pub is_plain: bool,
+    /// How its registry is reached.
+    pub way: &'a Way,
     /// From start to end, its databases included.
     pub timeout: Duration,
 }
@@ -119,8 +120,8 @@ pub enum ScannerError {
         /// Why not.
         source: ProgramError,
     },
-    /// The folder that it works in cannot be made.
-    #[error("cannot make the folder {} for {program}", folder.display())]
+    /// The folder that it works in cannot be made or written.
+    #[error("cannot write into the folder {} for {program}", folder.display())]
     Folder {
         /// Which.
         program: Scanner,
@@ -167,14 +168,26 @@ impl Programs {
         let path = self.find(program)?;
         let folder = self.folder(program)?;
         let version = self.version_of(program, &path).await?;
-        let command = command(program, &path, &folder, request);
+        let mut command = command(program, &path, &folder, request);
+        // Goes with this scan: the file may be another one at the next.
+        let trusted = match &request.way.authorities {
+            None => None,
+            Some(authorities) => {
+                let given = tempfile::tempdir_in(&folder).and_then(|trusted| {
+                    authorities.give(trusted.path(), &mut command)?;
+                    Ok(trusted)
+                });
+                Some(given.map_err(|source| ScannerError::Folder { program, folder: folder.clone(), source })?)
+            }
+        };
         let limits = Limits { time: request.timeout, output_bytes: REPORT_BYTES_MAX };
         let finished = program::run_beside(command, Vec::new(), limits).await.and_then(Finished::successful);
+        drop(trusted);
         let mask = Mask::new(request.login.map(Login::secret));
         let failed = |source| {
             let source = match source {
                 ProgramError::Failed { status, stderr } => {
-                    ProgramError::Failed { status, stderr: fit(&mask, reason(&stderr)) }
+                    ProgramError::Failed { status, stderr: fit(&mask, &reason(&stderr)) }
                 }
                 other => other,
             };
@@ -220,16 +233,26 @@ fn bare(path: &Path) -> Command {
     command
 }
 
+/// At home in its own folder, where no configuration of the user lies: a `~/.grype.yaml` would leave vulnerabilities out. Where
+/// docker keeps the user's logins it still learns.
+fn at_home(command: &mut Command, folder: &Path) {
+    command.current_dir(folder).env("HOME", folder);
+    if let (None, Some(home)) = (std::env::var_os("DOCKER_CONFIG"), std::env::var_os("HOME")) {
+        command.env("DOCKER_CONFIG", Path::new(&home).join(".docker"));
+    }
+}
+
 /// How an image is scanned.
 fn command(program: Scanner, path: &Path, folder: &Path, request: Request<'_>) -> Command {
     let mut command = bare(path);
     // Without a tag: what is scanned is what its digest names.
     let image = request.image;
     let reference = format!("{}@{}", image.name(), image.digest().unwrap_or_default());
-    command.current_dir(folder);
+    at_home(&mut command, folder);
     match program {
         Scanner::Grype => {
-            command.arg(format!("registry:{reference}")).args(["--output", "json", "--quiet"]);
+            // Not quiet: then it keeps to itself why it failed.
+            command.arg(format!("registry:{reference}")).args(["--output", "json"]);
             command.env("GRYPE_DB_CACHE_DIR", folder).env("GRYPE_CHECK_FOR_APP_UPDATE", "false");
         }
         Scanner::Trivy | Scanner::Harbor => {
@@ -266,7 +289,7 @@ fn logged_in(program: Scanner, request: Request<'_>) -> Vec<(&'static str, OsStr
     if is_grype && !set.is_empty() {
         set.push(("GRYPE_REGISTRY_AUTH_AUTHORITY", authority.as_ref()));
     }
-    if request.is_plain {
+    if request.way.is_plain {
         let plain: &[&str] =
             if is_grype { &["GRYPE_REGISTRY_INSECURE_USE_HTTP"] } else { &["TRIVY_NON_SSL", "TRIVY_INSECURE"] };
         set.extend(plain.iter().map(|name| (*name, OsStr::new("true"))));
@@ -282,10 +305,18 @@ fn version_in(text: &str) -> String {
     word.trim_start_matches('v').chars().take(40).collect()
 }
 
-/// Of what a program writes when it fails the line that says why: both write their progress before it.
-fn reason(stderr: &str) -> &str {
+/// Of what a program writes when it fails the line that says why: both write their progress before it. Below its line grype lists
+/// what it met on each way to the image, of which that to the registry is ours; why it has no database it says before.
+fn reason(stderr: &str) -> String {
     let is_reason = |line: &&str| line.contains("FATAL") || line.contains("ERROR") || line.contains("[0000]");
-    stderr.lines().rfind(is_reason).unwrap_or(stderr)
+    let Some(line) = stderr.lines().rfind(is_reason) else { return stderr.to_owned() };
+    let behind = |mark: &str| stderr.lines().filter_map(|line| Some(line.split_once(mark)?.1)).next_back();
+    let more = match line {
+        _ if line.contains("failed to load vulnerability db") => behind("error updating db error="),
+        _ if line.ends_with(':') => behind("- oci-registry: "),
+        _ => None,
+    };
+    more.map_or_else(|| line.to_owned(), |more| format!("{} {more}", line.trim_end_matches(':').to_owned() + ":"))
 }
 
 #[cfg(test)]

@@ -300,6 +300,7 @@ impl DeliverError {
         match self {
             Self::Registry(error) => error.retry_after(),
             Self::Scan(error) => error.retry_after(),
+            Self::Forge(error) => error.retry_after(),
             _ => None,
         }
     }

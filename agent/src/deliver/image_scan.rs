@@ -106,8 +106,8 @@ impl<'a> Scan<'a> {
         let images = self.context.images();
         let (login, notes) = images.search(image).await?;
         notes.iter().for_each(|note| execution.say(note));
-        let is_plain = images.registries.is_plain(image.registry());
-        let request = Request { image, login: login.as_ref(), is_plain, timeout: self.spec.timeout };
+        let way = images.registries.way(image.registry())?;
+        let request = Request { image, login: login.as_ref(), way: &way, timeout: self.spec.timeout };
         let scanned = self.context.scanners().scan(self.spec.by, request).await.map_err(ScanError::Program)?;
         let report = match self.spec.by {
             Scanner::Grype => grype::read(&scanned.report),

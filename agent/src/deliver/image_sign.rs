@@ -75,8 +75,8 @@ impl Sign<'_> {
         let images = self.context.images();
         let (login, notes) = images.search(&name).await?;
         notes.iter().for_each(|note| execution.say(note));
-        let is_plain = images.registries.is_plain(name.registry());
-        let at = Workplace::open(self.context.scratch(), &name, login.as_ref(), password, is_plain)?;
+        let way = images.registries.way(name.registry())?;
+        let at = Workplace::open(self.context.scratch(), &name, login.as_ref(), password, way)?;
         let by = self.spec.by();
         let proof = match by {
             SignBy::Key(file) => Proof::Key([at.public_key(file).await?]),

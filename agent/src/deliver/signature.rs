@@ -45,10 +45,10 @@ async fn by_identity(
 ) -> Result<Result<(), String>, DeliverError> {
     let images = context.images();
     let login = images.login(image).await?;
-    let is_plain = images.registries.is_plain(image.registry());
+    let way = images.registries.way(image.registry())?;
     let no_password = SecretString::default();
     let verified = async {
-        let at = Workplace::open(context.scratch(), image, login.as_ref(), &no_password, is_plain)?;
+        let at = Workplace::open(context.scratch(), image, login.as_ref(), &no_password, way)?;
         at.verified(signer, Wanted::Signature).await
     };
     verified.await.map_err(|error| match error {

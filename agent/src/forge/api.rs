@@ -14,6 +14,10 @@
 
 mod merge_requests;
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quarterdeck_container::registry::messages;
 use quarterdeck_core::commit_status::State;
 use quarterdeck_shared::revision::CommitId;
 use reqwest::{Method, StatusCode, Url};
@@ -27,6 +31,9 @@ pub(super) const PAGE: usize = 100;
 
 /// Characters of an answer that are told: what a person needs to know why.
 const WORDS_MAX: usize = 200;
+
+/// The longest pause that a forge is believed: GitHub counts by the hour.
+const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
 /// A status in the words of the forge.
 #[derive(Debug, Clone, Copy)]
@@ -206,6 +213,18 @@ pub(super) fn name(user: &Value) -> Option<String> {
     user.get("username").or_else(|| user.get("login"))?.as_str().map(str::to_owned)
 }
 
+/// How long a forge that limits requests asks to be left alone, in the headers of its answer (by name in lower case): GitLab, Gitea
+/// and the secondary limits of GitHub by `Retry-After`; GitHub by the second in which it counts anew, where nothing is left.
+pub(super) fn pause<'h>(header: impl Fn(&str) -> Option<&'h str>, now: Timestamp) -> Option<Duration> {
+    if let Some(text) = header("retry-after") {
+        return messages::pause(text, now, PAUSE_MAX);
+    }
+    let is_used_up = header("x-ratelimit-remaining").is_some_and(|left| left.trim() == "0");
+    let again: i64 = header("x-ratelimit-reset").filter(|_| is_used_up)?.trim().parse().ok()?;
+    let seconds = u64::try_from(again.saturating_sub(now.as_second())).unwrap_or_default();
+    Some(Duration::from_secs(seconds).min(PAUSE_MAX))
+}
+
 /// The words of an answer: its `message` or `error`, else its text; one line.
 pub(super) fn message(body: &str) -> String {
     let json = serde_json::from_str::<Value>(body).ok();
@@ -311,6 +330,28 @@ mod tests {
             (Gitea, 301, "", Meaning::Rejected),
         ] {
             assert_eq!(kind.meaning(StatusCode::from_u16(status).unwrap(), body), meaning, "{kind:?} {status}");
+        }
+    }
+
+    #[test]
+    fn a_forge_says_how_long_it_wants_to_be_left_alone() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        for (headers, wait) in [
+            // GitLab's 429; GitHub's secondary limit; a proxy.
+            (&[("retry-after", "42"), ("ratelimit-reset", "1800000042")][..], Some(42)),
+            (&[("retry-after", "60"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800003600")], Some(60)),
+            (&[("retry-after", "Fri, 15 Jan 2027 08:01:00 GMT")], Some(60)),
+            // GitHub's primary limit, also with a clock that is ahead of ours.
+            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000600")], Some(600)),
+            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1799999000")], Some(0)),
+            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1900000000")], Some(3_600)),
+            // A limit of Gitea's proxy by its number, an outage, and what is no pause.
+            (&[("x-ratelimit-remaining", "12"), ("x-ratelimit-reset", "1800000600")], None),
+            (&[("retry-after", "soon")], None),
+            (&[], None),
+        ] {
+            let header = |name: &str| headers.iter().find(|(one, _)| *one == name).map(|(_, value)| *value);
+            assert_eq!(pause(header, now), wait.map(Duration::from_secs), "{headers:?}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use quarterdeck_core::generate::Preview;
 use quarterdeck_core::secrets::SecretScrubber;
 use quarterdeck_git::url::RepositoryUrl;
@@ -88,7 +89,7 @@ pub enum ForgeError {
         words: String,
     },
     /// It cannot take this now.
-    #[error("forge {forge} answered {status} {words}")]
+    #[error("forge {forge} answered {status} {words}{}", asks_for(*wait))]
     Busy {
         /// Which forge.
         forge: String,
@@ -96,6 +97,8 @@ pub enum ForgeError {
         status: u16,
         /// Its words.
         words: String,
+        /// How long it asks to be left alone.
+        wait: Option<Duration>,
     },
     /// It answered something else than a list of merge requests.
     #[error("forge {forge} answered with no list of merge requests")]
@@ -149,7 +152,20 @@ impl fmt::Display for What {
     }
 }
 
+/// The pause that a forge asks for, behind what it says.
+fn asks_for(wait: Option<Duration>) -> String {
+    wait.map(|wait| format!(", and asks for a pause of {}", humantime::format_duration(wait))).unwrap_or_default()
+}
+
 impl ForgeError {
+    /// How long it asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { wait, .. } => *wait,
+            _ => None,
+        }
+    }
+
     /// Whether it passes by itself.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy { .. } | Self::Unreadable { .. })
@@ -315,10 +331,11 @@ impl Forge {
         // Masked before it is cut: of a secret that is cut nobody knows the rest.
         let body = SecretScrubber::global().scrub(&String::from_utf8_lossy(&bytes)).into_owned();
         let (status, words) = (answer.status().as_u16(), message(&body));
+        let wait = api::pause(|name| answer.headers().get(name)?.to_str().ok(), Timestamp::now());
         match self.config.kind.meaning(answer.status(), &body) {
             Meaning::Accepted => Ok(body),
             Meaning::Refused => Err(ForgeError::Refused { forge: forge(), what, status, words }),
-            Meaning::Away => Err(ForgeError::Busy { forge: forge(), status, words }),
+            Meaning::Away => Err(ForgeError::Busy { forge: forge(), status, words, wait }),
             Meaning::Rejected => Err(ForgeError::Rejected { forge: forge(), what, status, words }),
         }
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use quarterdeck_container::registry::authorities::Way;
 use quarterdeck_container::registry::credentials::Login;
 use quarterdeck_container::registry::docker_config::for_program;
 use quarterdeck_container::registry::messages::fit;
@@ -70,7 +71,7 @@ pub struct Workplace<'a> {
     password: &'a SecretString,
     mask: Mask,
     with_login: bool,
-    is_plain: bool,
+    way: Way,
 }
 
 impl<'a> Workplace<'a> {
@@ -80,7 +81,7 @@ impl<'a> Workplace<'a> {
         image: &'a ImageRef,
         login: Option<&Login>,
         password: &'a SecretString,
-        is_plain: bool,
+        way: Way,
     ) -> Result<Self, SignError> {
         let write = |source| SignError::Write { path: scratch.clone(), source };
         // For this user alone: tempfile makes its folders so.
@@ -88,7 +89,7 @@ impl<'a> Workplace<'a> {
         let config = for_program(image, login);
         std::fs::write(folder.path().join("config.json"), config.expose_secret()).map_err(write)?;
         let mask = Mask::new(login.map(Login::secret).into_iter().chain([password]));
-        Ok(Self { folder, image, password, mask, with_login: login.is_some(), is_plain })
+        Ok(Self { folder, image, password, mask, with_login: login.is_some(), way })
     }
 
     /// The public half of the key; that also shows whether key and password are right, before a registry is asked.
@@ -148,9 +149,9 @@ impl<'a> Workplace<'a> {
     pub async fn list(&self, format: SbomFormat) -> Result<PathBuf, SignError> {
         let file = self.folder.path().join("sbom.json");
         let mut command = Command::new(found(ProgramKind::Syft)?);
-        self.private(&mut command);
+        self.private(&mut command)?;
         command.env("SYFT_CHECK_FOR_APP_UPDATE", "false");
-        if self.is_plain {
+        if self.way.is_plain {
             command.env("SYFT_REGISTRY_INSECURE_USE_HTTP", "true");
         }
         let kind = match format {
@@ -197,14 +198,14 @@ impl<'a> Workplace<'a> {
 
     fn cosign(&self, what: &str) -> Result<Command, SignError> {
         let mut command = Command::new(found(ProgramKind::Cosign)?);
-        self.private(&mut command);
+        self.private(&mut command)?;
         command.arg(what).env("COSIGN_PASSWORD", self.password.expose_secret());
         Ok(command)
     }
 
     /// Nothing that the user or the machine configured counts, such as another place for signatures; proxies and authorities
-    /// of certificates do.
-    fn private(&self, command: &mut Command) {
+    /// of certificates do, and those that are configured for the registry.
+    fn private(&self, command: &mut Command) -> Result<(), SignError> {
         let is_own = |name: &str| ["COSIGN_", "SIGSTORE_", "SYFT_", "TUF_"].iter().any(|own| name.starts_with(own));
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(is_own) {
@@ -217,6 +218,12 @@ impl<'a> Workplace<'a> {
         {
             command.env_remove(name);
         }
+        if let Some(authorities) = &self.way.authorities {
+            let trusted = folder.join("authorities");
+            let given = std::fs::create_dir_all(&trusted).and_then(|()| authorities.give(&trusted, command));
+            given.map_err(|source| SignError::Write { path: trusted, source })?;
+        }
+        Ok(())
     }
 
     /// By what it signs, and with which services.
@@ -253,7 +260,7 @@ impl<'a> Workplace<'a> {
     }
 
     fn at_registry(&self, command: &mut Command) {
-        if self.is_plain {
+        if self.way.is_plain {
             command.arg("--allow-http-registry");
         }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use harness::registry::{Fault, Found, Step};
+use harness::tls::Authority;
 use quarterdeck_shared::application::{Scanner, Severity};
 use quarterdeck_shared::protocol::{Check, CheckResult};
 use quarterdeck_shared::snapshot::{RunStatus, ScanResult};
@@ -221,7 +222,8 @@ fn install(folder: &Path, name: &str, version: &str, report: &str) {
     let called = folder.join(name).display().to_string();
     let script = format!(
         "#!/bin/sh\nif [ \"$1\" = --version ]; then echo '{version}'; exit 0; fi\nprintf '%s\\n' \"$@\" > '{called}.arguments'\n\
-         /usr/bin/env > '{called}.environment'\npwd > '{called}.folder'\n/bin/cat '{called}.report'\n"
+         /usr/bin/env > '{called}.environment'\npwd > '{called}.folder'\n\
+         if [ -n \"$SSL_CERT_DIR\" ]; then /bin/cat \"${{SSL_CERT_DIR%%:*}}\"/* > '{called}.authorities'; fi\n/bin/cat '{called}.report'\n"
     );
     std::fs::write(format!("{called}.report"), report).unwrap();
     let mut shell = Command::new("sh");
@@ -258,7 +260,10 @@ async fn a_program_gets_the_login_in_its_environment_alone() {
     let options = "image --format json --quiet --scanners vuln --image-src remote --timeout 630s";
     assert_eq!(arguments, format!("{options} {image}@{digest}"));
     let cache = format!("TRIVY_CACHE_DIR={}", world.path("data/scanners/trivy").display());
-    for variable in ["TRIVY_USERNAME=robot", "TRIVY_PASSWORD=robot-secret-4711", "TRIVY_NON_SSL=true", &*cache] {
+    // At home in its own folder: what the user configured for it leaves no vulnerability out.
+    let home = format!("HOME={}", world.path("data/scanners/trivy").display());
+    for variable in ["TRIVY_USERNAME=robot", "TRIVY_PASSWORD=robot-secret-4711", "TRIVY_NON_SSL=true", &*cache, &*home]
+    {
         assert!(environment.iter().any(|line| line == variable), "{variable}: {environment:#?}");
     }
     assert!(!environment.iter().any(|line| line.contains("canary") || line.starts_with("QD_")), "{environment:#?}");
@@ -269,12 +274,43 @@ async fn a_program_gets_the_login_in_its_environment_alone() {
     assert_eq!((run.phase, &*result(&run).scanner), (Phase::Succeeded, "Grype 0.87.0"), "{run:#?}");
     assert_eq!((result(&run).count(Severity::Medium), promotions(&world)), (1, 1));
     let (arguments, environment) = called(&bin, "grype");
-    assert_eq!(arguments, format!("registry:{image}@{digest} --output json --quiet"));
+    assert_eq!(arguments, format!("registry:{image}@{digest} --output json"));
     let authority = format!("GRYPE_REGISTRY_AUTH_AUTHORITY={}", world.registry.address());
     let login = ["GRYPE_REGISTRY_AUTH_USERNAME=robot", "GRYPE_REGISTRY_AUTH_PASSWORD=robot-secret-4711", &*authority];
     for variable in login {
         assert!(environment.iter().any(|line| line == variable), "{variable}: {environment:#?}");
     }
+}
+
+/// What the agent itself trusts for a registry, a scanner that asks the same registry trusts as well.
+#[tokio::test]
+async fn a_program_trusts_the_authority_that_is_named_for_the_registry() {
+    let mut world = shop().await;
+    let bin = programs(&world);
+    install(&bin, "trivy", "Version: 0.58.1", TRIVY);
+    let ours = Authority::new("Ours").unwrap();
+    std::fs::write(world.path("ca.pem"), ours.pem()).unwrap();
+    world.registry.set_auth(harness::registry::Auth::None);
+    // Loopback is spoken to in plain http; this address of the same machine is not.
+    let elsewhere = world.registry.address().replace("127.0.0.1", "0.0.0.0");
+    world.registry.secure(&ours.sign("0.0.0.0").unwrap()).await.unwrap();
+    configure(&world, "[application.scan]\nby = \"trivy\"\n");
+    let text = std::fs::read_to_string(world.path("config.toml")).unwrap();
+    let named = "password_file = \"registry-password\"\nca_file = \"ca.pem\"\n";
+    let text = text.replace("password_file = \"registry-password\"\n", named);
+    world.configure(&text.replace(world.registry.address(), &elsewhere)).unwrap();
+    let image = format!("{elsewhere}/ops/shop:none");
+    deploy(&world).commit("main", &borrowed(&world::manifests("shop", &image)), "The other name");
+    code(&world).tag("push-1.4.0", "main");
+    world.start_agent_with(&[("PATH", bin.clone().into())]).await.unwrap();
+
+    let run = ended(&world, "push-1.4.0").await;
+    assert_eq!(run.phase, Phase::Succeeded, "{}", run.message);
+    assert_eq!(std::fs::read_to_string(bin.join("trivy.authorities")).unwrap(), ours.pem());
+    let (_, environment) = called(&bin, "trivy");
+    assert!(!environment.iter().any(|line| line.starts_with("TRIVY_NON_SSL")), "{environment:#?}");
+    let left = std::fs::read_dir(world.path("data/scanners/trivy")).unwrap().count();
+    assert_eq!(left, 0, "what it was given went with it");
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! A forge is told what became of its commits, whatever happens to it and to the agent meanwhile.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::forge_api::{ForgeApi, Posted, TOKEN};
 use quarterdeck_shared::protocol::{Check, CheckResult};
-use quarterdeck_shared::snapshot::{ConnectionStatus, RunStatus};
+use quarterdeck_shared::snapshot::{ConnectionStatus, RunId, RunStatus};
 use quarterdeck_shared::status::{Phase, Stage, StageKind};
+use serde_json::json;
 
 use super::*;
 
@@ -163,4 +165,47 @@ async fn a_token_that_is_refused_is_told_and_one_that_is_good_again_is_used() {
         |object: &Object| matches!(object, Object::Connection(to) if to.to == ConnectionKind::Forge && to.reachable);
     world.wait("the forge to be reachable", |state| state.objects.values().any(good).then_some(())).await.unwrap();
     assert!(api.refused() > 0);
+}
+
+#[tokio::test]
+async fn a_forge_that_limits_requests_is_left_alone_for_as_long_as_it_asks() {
+    let (world, api) = on_a_forge("gitlab", "/api/v4").await;
+    told(&api, "the first run", |all| all.iter().filter(|one| one.state == "success").count() == 2).await;
+    let before = api.told().len();
+    api.limit(3_600);
+    let commit = code(&world).commit("main", &[("app.txt", "new")], "New");
+    ended(&world, |run| run.commit.as_str() == commit).await;
+    let logged = async {
+        while !world.log().contains("answered 429 Retry later, and asks for a pause of 1h") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), logged).await.unwrap_or_else(|_| panic!("{}", world.log()));
+    assert_eq!(api.told().len(), before, "nothing is told during the pause");
+
+    // A person who knows better has it asked at once.
+    world.reload_agent();
+    told(&api, "the commit after a reload", is(&commit, "test", "success")).await;
+}
+
+/// GitLab knows a commit that is on no branch by a tag alone, also where a person asks for its run.
+#[tokio::test]
+async fn what_a_person_builds_and_retries_is_told_with_its_tag_or_branch() {
+    let (world, api) = on_a_forge("gitlab", "/api/v4").await;
+    let commit = code(&world).rev("main");
+    let is_told_with = async |run: Option<RunId>, reference: Option<&str>| {
+        let run = ended(&world, |one| Some(one.id) == run).await;
+        let number = format!("run {}", run.id.number);
+        let is_of_it = |one: &&Posted| one.description.split(':').next() == Some(&*number);
+        told(&api, &number, |all| all.iter().filter(is_of_it).any(|one| one.state == "success")).await;
+        let references: BTreeSet<_> = api.told().iter().filter(is_of_it).map(|one| one.reference.clone()).collect();
+        assert_eq!(references, BTreeSet::from([reference.map(str::to_owned)]), "{run:#?}");
+        run
+    };
+    for (named, reference) in [("build-0", Some("build-0")), ("main", Some("main")), (&*commit, None)] {
+        let accepted = ask(&world, "build", json!({ "reference": named, "rebuild": true })).await;
+        let run = is_told_with(accepted.run, reference).await;
+        let again: Accepted = world.client().post(&format!("/v1/runs/{}/retry", run.id), &json!({})).await.unwrap();
+        is_told_with(again.run, reference).await;
+    }
 }

@@ -6,6 +6,7 @@ mod clients;
 mod conformance;
 mod engines;
 mod forge;
+mod from_nothing;
 mod git;
 mod job;
 mod life;

@@ -36,6 +36,7 @@ pub mod arguments;
 pub mod several;
 
 mod objects;
+mod steps;
 mod wait;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! `phase`, `message`, `cases`: `passed`, `failed`, `skipped`, `failures`), `scans` (`name`, `digest`, `by`, `scanner`, `scanned`,
 //! `counts`: `severity`, `total`, `fixable`, then `accepted`, `refused`, and the worst `vulnerabilities`: `id`, `severity`,
 //! `severity_word`, `package`, `version`, `fixed_in`, `accepted`), `promoted` (a commit by environment). `show` gives
-//! one. `log` gives a record a line, see [`crate::command::logs`]. `cancel` gives [`Accepted`]: `message`; so do `retry`,
+//! one. `log` gives a record a line, see [`crate::command::logs`], or with `--steps` an array, see [`steps`]. `cancel` gives [`Accepted`]: `message`; so do `retry`,
 //! with the new `run`, and `allow`.
 
 use std::io;
@@ -23,7 +23,7 @@ use quarterdeck_shared::snapshot::{Cases, RunStatus, Vulnerability};
 
 use crate::command::arguments::{InForm, InListForm, OfAnyApplication, OneRun, run_id};
 use crate::command::logs::{self, Prefix};
-use crate::command::{CommandError, Context, Format, ListFormat, act, packages};
+use crate::command::{CommandError, Context, Format, ListFormat, act, packages, steps};
 use crate::event_text::stage_called;
 use crate::exit::Exit;
 use crate::output::Line;
@@ -97,6 +97,10 @@ pub struct LogArgs {
     #[arg(short, long)]
     pub follow: bool,
 
+    /// The steps of its builds, each with how long it took, instead of the lines.
+    #[arg(long)]
+    pub steps: bool,
+
     /// The output format; text by default. json: a record per line.
     #[arg(short, long, value_name = "FORM")]
     pub output: Option<Format>,
@@ -122,6 +126,9 @@ pub async fn run(args: &Args, context: &mut Context) -> Result<Exit, CommandErro
         Some(RunCommand::Log(args)) => {
             let lines = LogOptions { follow: args.follow, tail: None };
             let records = context.client.stream(&routes::RUN_LOG.of_with(&args.run.id, &lines), None).await?;
+            if args.steps {
+                return steps::write(records, args.output, context).await;
+            }
             logs::write(records, Prefix::Source, false, args.output, context).await
         }
         Some(RunCommand::Packages(args)) => packages::run(args, context).await,

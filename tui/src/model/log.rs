@@ -6,6 +6,7 @@
 
 pub mod ring;
 pub mod scroll;
+pub mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::link::Problem;
 use crate::model::log::ring::{Line, LineKind, Ring};
 use crate::model::log::scroll::Position;
+use crate::model::log::steps::Steps;
 use crate::model::subject::Subject;
 
 /// Where a log comes from.
@@ -117,6 +119,8 @@ pub struct LogScreen {
     /// Who writes.
     pub lanes: Vec<Lane>,
     lane_of: BTreeMap<Box<str>, u16>,
+    /// The steps of the builds, of a run; their lines may be hidden.
+    pub steps: Steps,
     /// Lines that the agent sent, gaps and notices not counted: where a run's log is taken up.
     pub received: u64,
     /// Where the reader is.
@@ -145,6 +149,7 @@ impl LogScreen {
             ring: Ring::default(),
             lanes: Vec::new(),
             lane_of: BTreeMap::new(),
+            steps: Steps::default(),
             received: 0,
             position: Position::Follow,
             left: 0,
@@ -175,7 +180,8 @@ impl LogScreen {
                         }
                         lane.last = lane.last.max(Some(at));
                     }
-                    self.ring.push(Line::new(LineKind::Text, at, lane, &text));
+                    let step = self.step(&from, &text, at);
+                    self.ring.push(Line { step, ..Line::new(LineKind::Text, at, lane, &text) });
                 }
                 LogRecord::Gap { lines, reason } => {
                     let missing = lines.map_or_else(|| "lines".to_owned(), |lines| format!("{lines} lines"));
@@ -183,6 +189,15 @@ impl LogScreen {
                 }
                 LogRecord::Notice { text } => self.say(LineKind::Notice, &text),
             }
+        }
+    }
+
+    /// The step that the line which comes now is of. One that ends well hides its lines, but under nobody's eyes: who reads
+    /// above the end reads on.
+    fn step(&mut self, from: &str, text: &str, at: Option<Timestamp>) -> u16 {
+        match self.source {
+            Source::Run { .. } => self.steps.take(self.ring.end(), from, text, at, self.position == Position::Follow),
+            Source::Pods { .. } | Source::Agent => 0,
         }
     }
 

@@ -8,13 +8,16 @@ use ratatui::style::Style;
 
 use crate::effect::{Effect, Ticket};
 use crate::event_text::stage_called;
-use crate::keymap::Command::{self, Next, NextError, Previous, PreviousContainer, Refresh, Times, Wrap};
+use crate::keymap::Command::{
+    self, Fold, FoldAll, Next, NextError, NextStep, Previous, PreviousContainer, PreviousStep, Refresh, Times, Wrap,
+};
 use crate::keymap::table::*;
 use crate::keymap::{Binding, Root};
 use crate::model::World;
 use crate::model::destination::Destination;
 use crate::model::log::ring::{Line, LineKind};
 use crate::model::log::scroll::{Position, Room, Shown, TIME_COLUMNS};
+use crate::model::log::steps::{Step, StepState};
 use crate::model::log::{LogScreen, Source, Stream};
 use crate::model::subject::Subject;
 use crate::model::table::contains;
@@ -26,6 +29,7 @@ use crate::screen::status::{Status, grouped, search};
 use crate::screen::turn::Turn;
 use crate::screen::{Find, Screen, Texts};
 use crate::status_style::{Tone, of_phase};
+use crate::text::counted;
 
 /// Its keys.
 pub const KEYS: &[Binding] = &[
@@ -34,6 +38,10 @@ pub const KEYS: &[Binding] = &[
     PREVIOUS,
     hint("e", NextError, "next error", "next line that looks like an error"),
     WRAP,
+    quiet("space", Fold, "fold", "of a build: close or open the marked step, or the first"),
+    quiet("f", FoldAll, "fold all", "of a build: close all steps, or open all"),
+    quiet("]", NextStep, "next step", "of a build: to the next step"),
+    quiet("[", PreviousStep, "previous step", "of a build: to the step before"),
     quiet("t", Times, "times", "show when each line was written, or do not"),
     quiet("p", PreviousContainer, "previous run", "lines of the containers before their last restart"),
 ];
@@ -82,6 +90,13 @@ impl Screen for LogScreen {
                 Next => jump(self, true, turn),
                 Previous => jump(self, false, turn),
                 NextError => jump_to_error(self, turn),
+                Fold | FoldAll | NextStep | PreviousStep if self.steps.is_empty() => {
+                    turn.say("no steps of a build here");
+                }
+                Fold => fold(self, room),
+                FoldAll => self.fold_all(),
+                NextStep => jump_to_step(self, true, turn),
+                PreviousStep => jump_to_step(self, false, turn),
                 Wrap => (self.wrap, self.left) = (!self.wrap, 0),
                 Times => self.times = !self.times,
                 PreviousContainer => previous_container(self, turn),
@@ -157,6 +172,32 @@ fn jump_to_error(log: &mut LogScreen, turn: &mut Turn<'_>) {
             log.found = Some(line);
         }
         None => turn.say("no line here looks like an error"),
+    }
+}
+
+/// Closes or opens the step of the marked line, where that is in view, else the first step that is.
+fn fold(log: &mut LogScreen, room: Room) {
+    let shown = log.shown(room);
+    let is_of_step = |line: &u64| log.step_of(*line).is_some();
+    let marked = log.found.filter(|line| shown.iter().any(|shown| shown.line == *line)).filter(is_of_step);
+    let line = marked.or_else(|| shown.iter().map(|shown| shown.line).find(is_of_step));
+    let Some(head) = line.and_then(|line| log.fold(line)) else { return };
+    log.show_line(head, room);
+    log.found = Some(head);
+}
+
+/// To the line that the next step begins with, or the one before.
+fn jump_to_step(log: &mut LogScreen, forward: bool, turn: &mut Turn<'_>) {
+    let room = log.room(turn.world.size);
+    let shown = log.shown(room);
+    let top = shown.first().map_or(0, |shown| shown.line);
+    let from = log.found.map_or(top, |line| if forward { line + 1 } else { line });
+    match log.next_step(from, forward) {
+        Some(line) => {
+            log.show_line(line, room);
+            log.found = Some(line);
+        }
+        None => turn.say(if forward { "this is the last step" } else { "this is the first step" }),
     }
 }
 
@@ -253,10 +294,31 @@ fn draw_line(
         }
         x += TIME_COLUMNS;
     }
-    let rest = Rect { x, width: area.right().saturating_sub(x), ..area };
+    let mut rest = Rect { x, width: area.right().saturating_sub(x), ..area };
+    let step = log.heads(shown.line);
+    if let Some(step) = step {
+        let told = head(painter, step, log.found == Some(shown.line), area);
+        rest.width = rest.width.saturating_sub(told);
+    }
     let first = if log.wrap { u32::from(shown.part) * u32::from(room.columns) } else { u32::from(log.left) };
     let style = if line.kind == LineKind::Error { painter.theme.tone(Tone::Bad) } else { Style::new() };
-    highlighted(painter, rest, &line.text, first, style, &log.search, log.wrap);
+    highlighted(painter, rest, &line.text, first, style, &log.search, log.wrap && step.is_none());
+}
+
+/// The sign of a step before its first line, and at the end of that what it came to: `12s · 214 lines`. The columns that this
+/// takes come back.
+fn head(painter: &mut Painter, step: &Step, is_marked: bool, area: Rect) -> u16 {
+    let sign = if step.is_closed { "▸" } else { "▾" };
+    let style = if is_marked { painter.theme.accent() } else { painter.theme.tone(Tone::Quiet) };
+    painter.text(Rect { width: 1, ..area }, sign, style);
+    let hidden = match step.lines {
+        lines if step.is_closed && lines > 0 => counted(lines, "line", "lines"),
+        _ => String::new(),
+    };
+    let told = [step.told(), hidden].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+    let tone = if step.state == StepState::Failed { Tone::Bad } else { Tone::Quiet };
+    let style = painter.theme.tone(tone);
+    painter.right(area, &told, style) + 1
 }
 
 /// `┄┄┄┄ 214 lines missing here: … ┄┄┄┄`.

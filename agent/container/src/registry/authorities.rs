@@ -2,7 +2,10 @@
 //!
 //! The file is read at each question, as passwords are: one that was exchanged is used at the next.
 
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use quarterdeck_shared::error::chain;
 use quarterdeck_system::file::read_up_to;
@@ -10,6 +13,21 @@ use sha2::{Digest as _, Sha256};
 
 /// The bundle of all public authorities has some 250 KiB; what is larger is another file.
 const BYTES_MAX: u64 = 2 << 20;
+
+/// The variable that names folders of authorities to programs that are written in Go (crypto/x509).
+const FOLDERS: &str = "SSL_CERT_DIR";
+
+/// Those that such a program looks into where the variable is not set.
+const FOLDERS_OF_THE_MACHINE: &str = "/etc/ssl/certs:/etc/pki/tls/certs";
+
+/// How a program on this machine reaches a registry, as the agent does itself.
+#[derive(Debug, Clone, Default)]
+pub struct Way {
+    /// By plain http.
+    pub is_plain: bool,
+    /// The authorities that are trusted for it beside those of the machine.
+    pub authorities: Option<Authorities>,
+}
 
 /// Authorities, as their file has them.
 #[derive(Debug, Clone)]
@@ -42,6 +60,21 @@ impl Authorities {
             return Err(failed("it holds no certificate in PEM".to_owned()));
         }
         Ok(Self { pem, certificates })
+    }
+
+    /// Lets a program that is written in Go trust them, beside those of the machine: `cosign`, `syft`, `trivy` and `grype` have no
+    /// option for it that all of their versions know. The folder is for them alone: each file in it is read.
+    ///
+    /// # Errors
+    /// Where they cannot be written into it.
+    pub fn give(&self, folder: &Path, command: &mut Command) -> io::Result<()> {
+        std::fs::write(folder.join("ca.pem"), &self.pem)?;
+        let others = std::env::var_os(FOLDERS).filter(|folders| !folders.is_empty());
+        let mut folders = OsString::from(folder);
+        folders.push(":");
+        folders.push(others.unwrap_or_else(|| FOLDERS_OF_THE_MACHINE.into()));
+        command.env(FOLDERS, folders);
+        Ok(())
     }
 
     /// Tells one content of the file from another.

@@ -11,6 +11,7 @@ mod tags;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Method, StatusCode, Url};
 use secrecy::ExposeSecret as _;
@@ -315,9 +316,9 @@ fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
-/// How long a server wants to be left alone, in seconds; as a date it is not read.
+/// How long a server wants to be left alone.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    pause(headers.get(RETRY_AFTER)?.to_str().ok()?, RETRY_AFTER_MAX)
+    pause(headers.get(RETRY_AFTER)?.to_str().ok()?, Timestamp::now(), RETRY_AFTER_MAX)
 }
 
 /// Harbor writes it into its logs, so that a question of ours is found there.

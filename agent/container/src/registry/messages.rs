@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use quarterdeck_core::output::{Mask, one_line};
 
 /// The longest message of a registry that is kept; some answer whole HTML pages.
@@ -17,9 +18,15 @@ const TOKEN_CHARS_MIN: usize = 8;
 pub(super) const AUTHORITY: &str = "name its authority by `ca_file` under [[registry]], or add it to this machine's, or to a file that SSL_CERT_FILE \
                                     of the agent's environment names, and start the agent again";
 
-/// The pause that a `Retry-After` asks for, in seconds as registries write it, and at most the longest.
-pub(super) fn pause(text: &str, longest: Duration) -> Option<Duration> {
-    text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(longest))
+/// The pause that a `Retry-After` asks for, and at most the longest: in seconds as registries write it, or until a time as some
+/// proxies before them do (RFC 9110, 10.2.3).
+pub fn pause(text: &str, now: Timestamp, longest: Duration) -> Option<Duration> {
+    let text = text.trim();
+    let until = || {
+        let time = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Some(Duration::try_from(time.duration_since(now)).unwrap_or_default())
+    };
+    text.parse().ok().map(Duration::from_secs).or_else(until).map(|wait| wait.min(longest))
 }
 
 /// A registry's or engine's text as one bounded line without secrets: those of `mask`, and whatever looks like one.

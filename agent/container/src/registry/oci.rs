@@ -29,7 +29,7 @@ use oci_client::{Client, Reference};
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::authorities::Authorities;
+use super::authorities::{Authorities, Way};
 use super::credentials::Login;
 use super::harbor::{Harbor, HarborError};
 pub use artifact::{Artifact, Layer};
@@ -283,6 +283,14 @@ impl Registries {
         let away = |error: RegistryError| HarborError::Away { registry: registry.to_owned(), message: chain(&error) };
         let client = self.trust(registry).and_then(|trust| self.bare(registry, trust.as_ref())).map_err(away)?;
         Harbor::new(client, if self.is_plain(registry) { "http" } else { "https" }, registry, login)
+    }
+
+    /// How a program on this machine reaches a registry.
+    ///
+    /// # Errors
+    /// Where the file of its authorities cannot be used.
+    pub fn way(&self, registry: &str) -> Result<Way, RegistryError> {
+        Ok(Way { is_plain: self.is_plain(registry), authorities: self.trust(registry)? })
     }
 
     /// Whether plain http is spoken to a registry.

@@ -58,10 +58,15 @@ pub fn read(bytes: &[u8]) -> Result<Report, ReportError> {
         vulnerability(&found.id, &found.severity, &artifact.name, &artifact.version, &fix)
     };
     Ok(Report {
-        scanner: super::fit(&format!("Grype {}", descriptor.version)),
+        scanner: super::fit(format!("Grype {}", named(&descriptor.version)).trim_end()),
         made: descriptor.timestamp.and_then(|text| time(&text)),
         vulnerabilities: matches.unwrap_or_default().into_iter().map(one).collect(),
     })
+}
+
+/// A version; one that was built without it calls itself `[not provided]`.
+fn named(version: &str) -> &str {
+    if version.starts_with('[') { "" } else { version }
 }
 
 #[cfg(test)]
@@ -86,6 +91,25 @@ mod tests {
             [
                 "GHSA-1 in lodash 1.2.3 (high, fixed in 1.2.4, 1.3.0)",
                 "CVE-2026-2 in zlib1g 1.2 (negligible, no fix yet)"
+            ]
+        );
+    }
+
+    /// What Grype 0.121.2, built from its Go module, wrote of an image with three packages of Debian, by a database of five
+    /// vulnerabilities that was made for it.
+    #[test]
+    fn a_report_of_the_program_itself_is_read() {
+        let report = read(include_bytes!("reports/grype-0.121.2.json")).unwrap();
+        assert_eq!(report.scanner, "Grype");
+        assert!(report.made.is_some());
+        let told: Vec<_> = report.vulnerabilities.iter().map(Vulnerability::describe).collect();
+        assert_eq!(
+            told,
+            [
+                "CVE-2026-0001 in openssl 3.0.1-1 (critical, fixed in 3.0.2-1)",
+                "CVE-2026-0002 in zlib1g 1:1.2.13 (low, no fix yet)",
+                "CVE-2026-0003 in zlib1g 1:1.2.13 (negligible, no fix yet)",
+                "CVE-2026-0005 in openssl 3.0.1-1 (unknown, no fix yet)",
             ]
         );
     }

@@ -48,12 +48,15 @@ impl Patience {
         self.failures += 1;
         let wait = match error {
             ForgeError::Refused { .. } => REFUSED,
-            _ => doubled(WAIT.0, self.failures, WAIT.1),
+            // One that limits requests says for how long, and what is asked before counts as well.
+            _ => doubled(WAIT.0, self.failures, WAIT.1).max(error.retry_after().unwrap_or_default()),
         };
         self.not_before = Some(Instant::now() + wait);
-        if self.warned != message {
+        // Of one pause after the other only the number differs.
+        let told = message.split(", and asks for a pause").next().unwrap_or_default().to_owned();
+        if self.warned != told {
             tracing::warn!(error = %message, %hint, "{what} wait");
         }
-        self.warned = message;
+        self.warned = told;
     }
 }

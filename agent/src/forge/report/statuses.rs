@@ -106,11 +106,20 @@ async fn keep(context: &Context, run: u64, statuses: &CommitStatuses) {
     record(context, Fact::CommitStatuses { run, statuses: statuses.clone() }).await;
 }
 
-/// The tag or branch that a run is of, where the forge has one of that name.
+/// The tag or branch that a run is of, where the forge has one of that name: a commit that is on no branch is known to GitLab by
+/// its tag alone.
 fn reference(run: &RunStatus) -> Option<&str> {
     match &run.cause {
         Cause::Tag { tag, .. } => Some(tag),
         Cause::Branch { branch, .. } => Some(branch),
+        // What a person names is a tag, a branch or a commit; a run that is queued once more has the name of the first.
+        Cause::Person { .. } => named(run),
         _ => None,
     }
+}
+
+/// The name of a run that is no commit, no merge request, and not whatever is newest.
+fn named(run: &RunStatus) -> Option<&str> {
+    let is_commit = run.commit.as_str().starts_with(&run.reference.to_ascii_lowercase());
+    (!is_commit && run.reference != "HEAD" && run.merge_request().is_none()).then_some(&*run.reference)
 }

@@ -252,6 +252,7 @@ async fn no_answer_reaches_a_terminal_raw() {
         "pods -o json",
         "status -o json",
         "runs log 17",
+        "runs log 17 --steps",
         "logs shop",
         "logs shop -o json",
         "api GET /v1/state",

@@ -28,6 +28,7 @@ pub(super) fn answer(asked: &str) -> Reply {
         "GET /v1/runs/17" | "GET /v1/runs/k7x2m-17" => Reply::json(&run()),
         "GET /v1/runs/17/packages" => Reply::json(&crate::model::fixture::packages()),
         "GET /v1/runs/18/packages" => Reply::json(&json!([])),
+        "GET /v1/runs/18/log" => Reply::records(&Vec::<Value>::new()),
         "GET /v1/runs/17/log" => Reply::records(&run_log()),
         "GET /v1/events" if query.contains("limit=2") => Reply::json(&json!(events()[..2])),
         "GET /v1/events" => Reply::json(&events()),
@@ -371,7 +372,11 @@ fn running() -> Value {
 
 fn run_log() -> Vec<Value> {
     vec![
-        json!({"type": "line", "from": "build", "text": "Step 1/2 : FROM scratch"}),
+        json!({"type": "line", "at": "2026-11-23T12:04:01Z", "from": "build", "text": "#1 [1/2] FROM scratch"}),
+        json!({"type": "line", "at": "2026-11-23T12:04:01Z", "from": "build", "text": "#1 CACHED"}),
+        json!({"type": "line", "at": "2026-11-23T12:04:01Z", "from": "build", "text": "#2 [2/2] RUN \u{1b}[31mmake"}),
+        json!({"type": "line", "at": "2026-11-23T12:04:09Z", "from": "build", "text": "#2 cc -c main.c"}),
+        json!({"type": "line", "at": "2026-11-23T12:05:13Z", "from": "build", "text": "#2 DONE 72.4s"}),
         json!({"type": "line", "from": "push", "text": "pushed \u{1b}[2J"}),
         json!({"type": "gap", "reason": "the log was cut at 10 MB"}),
     ]

@@ -36,6 +36,8 @@ pub struct Line {
     pub kind: LineKind,
     /// Who wrote it.
     pub lane: u16,
+    /// The step of a build that it is of; zero for none.
+    pub step: u16,
     /// When it was written.
     pub at: Option<Timestamp>,
     /// The text, without control characters.
@@ -55,7 +57,7 @@ impl Line {
             line.push_str(&format!(" … and {} bytes more", raw.len() - end));
         }
         let kind = if kind == LineKind::Text && is_error(&line) { LineKind::Error } else { kind };
-        Self { kind, lane, at, text: line.into_boxed_str() }
+        Self { kind, lane, step: 0, at, text: line.into_boxed_str() }
     }
 
     /// Lines of the screen that it takes where it is broken at so many columns.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::geometry;
 use crate::model::log::LogScreen;
+use crate::model::log::steps::Step;
 
 /// Where the reader is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,12 +52,16 @@ impl LogScreen {
         Room { columns: body.width.saturating_sub(beside).max(1), lines: body.height }
     }
 
-    /// The lines that are seen, from the top downwards. Costs what is seen, not what is kept.
+    /// The lines that are seen, from the top downwards. Costs what is seen and what steps hide between it, not what is kept.
     pub fn shown(&self, room: Room) -> Vec<Shown> {
         match self.position {
             Position::Follow => self.last_page(room),
             Position::At { line, skip, .. } => {
-                let top = if line < self.ring.first() { self.first_shown() } else { Shown { line, part: skip } };
+                let top = match self.hidden_by(line) {
+                    Some(step) => Shown { line: step.line, part: 0 },
+                    None if line < self.ring.first() => self.first_shown(),
+                    None => Shown { line, part: skip },
+                };
                 let mut page = Vec::with_capacity(usize::from(room.lines));
                 let mut next = Some(top);
                 while page.len() < usize::from(room.lines)
@@ -107,8 +112,11 @@ impl LogScreen {
         self.found = None;
     }
 
-    /// Brings a line into view, a third from the top.
+    /// Brings a line into view, a third from the top; out of a step that hides it.
     pub fn show_line(&mut self, number: u64, room: Room) {
+        if self.hidden_by(number).is_some() {
+            self.fold(number);
+        }
         if self.shown(room).iter().any(|shown| shown.line == number) {
             // What follows must stand still where somebody looks at it.
             if let (Position::Follow, Some(top)) = (self.position, self.shown(room).first().copied()) {
@@ -140,14 +148,13 @@ impl LogScreen {
 
     fn last_page(&self, room: Room) -> Vec<Shown> {
         let mut page = Vec::with_capacity(usize::from(room.lines));
-        let mut next =
-            self.ring.end().checked_sub(1).filter(|last| *last >= self.ring.first() && !self.ring.is_empty());
+        let mut next = self.seen_before(self.ring.end());
         while let Some(line) = next
             && page.len() < usize::from(room.lines)
         {
             let parts = self.height(line, room);
             page.extend((0..parts).rev().map(|part| Shown { line, part }));
-            next = line.checked_sub(1).filter(|line| *line >= self.ring.first());
+            next = self.seen_before(line);
         }
         page.truncate(usize::from(room.lines));
         page.reverse();
@@ -158,21 +165,67 @@ impl LogScreen {
         if shown.part + 1 < self.height(shown.line, room) {
             return Some(Shown { part: shown.part + 1, ..shown });
         }
-        Some(Shown { line: shown.line + 1, part: 0 }).filter(|next| next.line < self.ring.end())
+        (shown.line + 1..self.ring.end())
+            .find(|line| self.hidden_by(*line).is_none())
+            .map(|line| Shown { line, part: 0 })
     }
 
     fn before(&self, shown: Shown, room: Room) -> Option<Shown> {
         if shown.part > 0 {
             return Some(Shown { part: shown.part - 1, ..shown });
         }
-        let line = shown.line.checked_sub(1).filter(|line| *line >= self.ring.first())?;
+        let line = self.seen_before(shown.line)?;
         Some(Shown { line, part: self.height(line, room) - 1 })
     }
 
     fn height(&self, line: u64, room: Room) -> u16 {
-        if !self.wrap {
+        // How long a step took stands at the end of its first line.
+        if !self.wrap || self.heads(line).is_some() {
             return 1;
         }
         self.ring.get(line).map_or(1, |line| line.height(room.columns))
+    }
+
+    /// The nearest line before this one that no step hides.
+    fn seen_before(&self, line: u64) -> Option<u64> {
+        (self.ring.first()..line).rev().find(|line| self.hidden_by(*line).is_none())
+    }
+
+    /// The step that a line is of.
+    pub fn step_of(&self, line: u64) -> Option<&Step> {
+        if self.steps.is_empty() {
+            return None;
+        }
+        self.steps.get(self.ring.get(line)?.step)
+    }
+
+    /// The step that begins with a line.
+    pub fn heads(&self, line: u64) -> Option<&Step> {
+        self.step_of(line).filter(|step| step.line == line)
+    }
+
+    /// The step that hides a line: it is closed, and the line that it begins with is still there.
+    fn hidden_by(&self, line: u64) -> Option<&Step> {
+        self.step_of(line).filter(|step| step.is_closed && step.line != line && step.line >= self.ring.first())
+    }
+
+    /// Opens the step of a line, or closes it; the line that stays.
+    pub fn fold(&mut self, line: u64) -> Option<u64> {
+        let number = self.ring.get(line)?.step;
+        let step = self.steps.get_mut(number)?;
+        step.is_closed = !step.is_closed;
+        Some(step.line)
+    }
+
+    /// Closes all steps; opens them where all are closed.
+    pub fn fold_all(&mut self) {
+        let close = self.steps.iter().any(|step| !step.is_closed);
+        self.steps.close_all(close);
+    }
+
+    /// The line that the first step from a line on begins with, or the last step before it.
+    pub fn next_step(&self, from: u64, forward: bool) -> Option<u64> {
+        let mut lines = self.steps.iter().map(|step| step.line).filter(|line| *line >= self.ring.first());
+        if forward { lines.find(|line| *line >= from) } else { lines.rfind(|line| *line < from) }
     }
 }

@@ -104,3 +104,72 @@ fn a_stream_is_taken_up_where_it_broke_off() {
         Source::Run { of: "shop".parse().expect("a name"), run: RunId::new(crate::model::fixture::HISTORY, 7) };
     assert_eq!(log.reopen(3), Resume::After(6));
 }
+
+fn of_run(lines: &[&str]) -> LogScreen {
+    let run = RunId::new(crate::model::fixture::HISTORY, 7);
+    let mut log = LogScreen::new(Source::Run { of: "shop".parse().expect("a name"), run });
+    log.take(lines.iter().enumerate().map(|(at, text)| line(at as i64, "build", text)).collect());
+    log
+}
+
+const BUILD: [&str; 7] =
+    ["#1 [1/2] FROM x", "#1 pulling", "#1 DONE 2.0s", "#2 [2/2] RUN y", "#2 one", "#2 two", "#2 ERROR: exit code: 1"];
+
+#[test]
+fn a_step_that_is_done_hides_its_lines_and_one_that_failed_does_not() {
+    let mut log = of_run(&BUILD);
+    assert_eq!(texts(&log), ["#2 [2/2] RUN y", "#2 one", "#2 two", "#2 ERROR: exit code: 1"]);
+    log.to_top();
+    assert_eq!(texts(&log), ["#1 [1/2] FROM x", "#2 [2/2] RUN y", "#2 one", "#2 two"]);
+    log.scroll(1, ROOM);
+    assert_eq!(texts(&log)[0], "#2 [2/2] RUN y", "what is hidden is no line to scroll over");
+    assert_eq!(log.position, Position::Follow);
+    log.fold(5);
+    assert_eq!(texts(&log), ["#1 [1/2] FROM x", "#2 [2/2] RUN y"]);
+    log.fold_all();
+    assert_eq!(texts(&log)[3], "#2 ERROR: exit code: 1", "where all are closed they open");
+    log.fold_all();
+    assert_eq!(texts(&log), ["#1 [1/2] FROM x", "#2 [2/2] RUN y"]);
+}
+
+#[test]
+fn who_reads_above_the_end_keeps_the_lines_of_a_step_that_ends() {
+    let mut log = of_run(&BUILD[..2]);
+    log.to_top();
+    log.take(vec![line(3, "build", "#1 DONE 2.0s")]);
+    assert_eq!(texts(&log), &BUILD[..3]);
+    log.position = Position::At { line: 1, skip: 0, end: 3 };
+    log.fold(1);
+    assert_eq!(texts(&log), ["#1 [1/2] FROM x"], "the line at the top was hidden: its step is shown");
+}
+
+#[test]
+fn a_line_that_is_found_comes_out_of_its_step() {
+    let mut log = of_run(&BUILD);
+    log.show_line(1, ROOM);
+    assert_eq!(texts(&log)[..2], ["#1 [1/2] FROM x", "#1 pulling"]);
+}
+
+#[test]
+fn steps_are_gone_through_from_one_to_the_next() {
+    let log = of_run(&BUILD);
+    assert_eq!([0, 1, 4].map(|from| log.next_step(from, true)), [Some(0), Some(3), None]);
+    assert_eq!([0, 1, 9].map(|from| log.next_step(from, false)), [None, Some(0), Some(3)]);
+}
+
+#[test]
+fn a_step_whose_first_line_was_let_go_hides_nothing() {
+    let mut log = of_run(&["#1 [1/1] RUN yes"]);
+    let text = format!("#1 {}", "y".repeat(10_000));
+    log.take((0..1_000).map(|at| line(at, "build", &text)).collect());
+    log.take(vec![line(1_001, "build", "#1 DONE 9.0s")]);
+    assert!(log.ring.first() > 0);
+    assert_eq!(texts(&log)[3], "#1 DONE 9.0s");
+}
+
+#[test]
+fn what_looks_like_a_step_in_the_log_of_a_pod_is_none() {
+    let mut log = pods();
+    log.take(vec![line(0, "build", "#1 [1/1] FROM x"), line(1, "build", "#1 DONE 1.0s")]);
+    assert!(log.steps.is_empty());
+}

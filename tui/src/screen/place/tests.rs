@@ -33,6 +33,8 @@ fn the_keys_of_the_main_commands() {
         ("l", "Pods", Command::Logs),
         ("e", "Environment", Command::Events),
         ("e", "Logs", Command::NextError),
+        ("space", "Logs", Command::Fold),
+        ("]", "Logs", Command::NextStep),
         ("y", "Environment", Command::Yaml),
         ("h", "Applications", Command::History),
         ("x", "Runs", Command::Cancel),

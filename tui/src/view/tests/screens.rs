@@ -195,6 +195,62 @@ fn logs() {
     });
 }
 
+/// What a build of a run wrote: closed, with a step opened and marked, and with a line that was searched in a closed one.
+#[test]
+fn a_build_folds_by_step() {
+    use quarterdeck_shared::protocol::LogRecord;
+
+    let lines = [
+        ("checkout", "1f3c2a9 Count the cart"),
+        ("build", "#1 [internal] load build definition from Dockerfile"),
+        ("build", "#1 DONE 0.1s"),
+        (
+            "build",
+            "#2 [1/4] FROM docker.io/library/rust:1.91-slim-bookworm@sha256:1f3c2a9b0d4e1f3c2a9b0d4e1f3c2a9b0d4e",
+        ),
+        ("build", "#2 CACHED"),
+        ("build", "#3 [2/4] COPY . ."),
+        ("build", "#3 DONE 1.3s"),
+        ("build", "#4 [3/4] RUN cargo build --release --locked"),
+        ("build", "#4   Compiling shop v1.4.0"),
+        ("build", "#4 warning: unused variable: `left`"),
+        ("build", "#4   Finished release profile in 1m 12s"),
+        ("build", "#4 DONE 72.4s"),
+        ("build", "#5 [4/4] RUN cargo test --release --locked --workspace --all-targets -- --test-threads 2"),
+        ("build", "#5 running 2 tests"),
+        ("build", "#5 test cart::adds ... FAILED"),
+        ("build", "#5 ERROR: process \"/bin/sh -c cargo test\" did not complete successfully: exit code: 101"),
+        ("build", "error: building registry.example/ops/shop:1.4.0 failed"),
+    ];
+    let written = |(second, (from, text)): (usize, &(&str, &str))| LogRecord::Line {
+        at: Some(fixture::ago_s(100 - second as i64)),
+        from: (*from).into(),
+        text: (*text).into(),
+    };
+    let records: Vec<LogRecord> = lines.iter().enumerate().map(written).collect();
+    let open = |model: &mut Model| {
+        press(model, "2");
+        for effect in update(model, Message::Key("enter".parse().unwrap())) {
+            if let Effect::Follow(ticket, ..) = effect {
+                update(model, Message::Lines(ticket, records.clone()));
+            }
+        }
+    };
+    check("build_log", open);
+    check("build_log_opened", |model| {
+        open(model);
+        press(model, "g ] ] ] ] space");
+    });
+    check("build_log_closed", |model| {
+        open(model);
+        press(model, "f w");
+    });
+    check("build_log_searched", |model| {
+        open(model);
+        press(model, "/ u n u s e d enter");
+    });
+}
+
 #[test]
 fn diff() {
     check("diff", |model| press(model, "d"));

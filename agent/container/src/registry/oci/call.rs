@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
@@ -104,7 +105,7 @@ impl Call {
     async fn retry_after(&self, method: Method, path: &str) -> Option<Duration> {
         let asked = self.authorized(self.bare.request(method, self.url(path)));
         let answer = asked.send().await.ok().filter(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS)?;
-        pause(answer.headers().get(RETRY_AFTER)?.to_str().ok()?, PAUSE_MAX)
+        pause(answer.headers().get(RETRY_AFTER)?.to_str().ok()?, Timestamp::now(), PAUSE_MAX)
     }
 
     /// A request that says who asks.
@@ -204,7 +205,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_is_read_in_seconds_and_bounded() {
+    fn a_pause_is_read_in_seconds_or_as_a_time_and_bounded() {
+        let now: Timestamp = "2026-10-21T07:27:00Z".parse().unwrap();
         for (text, seconds) in [
             ("42", Some(42)),
             (" 7 ", Some(7)),
@@ -212,11 +214,14 @@ mod tests {
             ("900", Some(900)),
             ("7200", Some(900)),
             ("1796000000", Some(900)),
-            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", Some(60)),
+            ("Wed, 21 Oct 2026 07:26:00 GMT", Some(0)),
+            ("Thu, 22 Oct 2026 07:28:00 GMT", Some(900)),
+            ("tomorrow", None),
             ("-1", None),
             ("", None),
         ] {
-            assert_eq!(pause(text, PAUSE_MAX), seconds.map(Duration::from_secs), "{text}");
+            assert_eq!(pause(text, now, PAUSE_MAX), seconds.map(Duration::from_secs), "{text}");
         }
     }
 }
