@@ -20,6 +20,7 @@ mod helm;
 mod kustomize;
 pub mod locate;
 pub mod places;
+mod promoted_values;
 mod pull_secret;
 mod registry;
 mod revision;

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use self::artifact::{ArtifactFollow, ArtifactSpec};
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers, Ssh, SshKey};
 pub use self::environment::{
-    ChartSpec, EnvironmentSpec, FilesSpec, HelmSpec, JsonnetSpec, PromoteBy, PromotePolicy, PullLogin, PullSecretSpec,
-    RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
+    ChartSpec, EnvironmentSpec, FilesSpec, HelmSpec, ImageValues, JsonnetSpec, PromoteBy, PromotePolicy, PullLogin,
+    PullSecretSpec, RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::kustomize::{KustomizeSpec, PostRender, RemoteFile};

@@ -117,6 +117,7 @@ impl DeployBranch {
             render,
             files: &spec.files,
             release: &Release::new(&id.application, spec, &capabilities),
+            values: &spec.promote.values,
             programs: &InClear { renderers, scratch, keys: &keys, elsewhere: &remotes.for_spec(&spec.kustomize) },
         };
         let (edits, absent) = promote::promote_all(&manifests, images)?;
