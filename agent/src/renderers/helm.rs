@@ -1,29 +1,28 @@
 //! `helm template`: a chart as a release of it, without a cluster.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use quarterdeck_core::render::built::Built;
 use quarterdeck_core::render::chart::Chart;
 use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::tree::Tree;
 
+use super::own_folder::Own;
 use super::programs::Program;
-use super::{BuildError, files, own_folder, run};
+use super::{BuildError, files, run};
 use quarterdeck_system::program::ProgramError;
 
 pub(super) fn template(
-    scratch: &Path,
+    own: &Own<'_>,
     program: &Program,
     tree: &dyn Tree,
     chart: &Chart,
     release: &Release<'_>,
     capabilities: &Capabilities,
 ) -> Result<Built, BuildError> {
-    let own = own_folder(scratch)?;
-    let root = files::real(own.path());
+    let root = own.root();
     let mut bytes_left = files::INPUT_BYTES_MAX;
-    files::write(tree, &chart.files, &root, &mut bytes_left)?;
+    files::write(tree, &chart.files, own, &mut bytes_left)?;
     let mut arguments: Vec<OsString> =
         vec![program.subcommand().into(), release.name.into(), root.join(&chart.folder).into()];
     arguments.extend(["--namespace".into(), release.namespace.into(), "--include-crds".into()]);
@@ -43,7 +42,7 @@ pub(super) fn template(
     if !values.is_empty() {
         arguments.extend(["--values".into(), "-".into()]);
     }
-    run(program, &root, &arguments, &values, is_warning).map_err(|error| match error {
+    run(program, root, &arguments, &values, is_warning).map_err(|error| match error {
         BuildError::Program { program, source: ProgramError::Failed { status, stderr } } => {
             BuildError::Program { program, source: ProgramError::Failed { status, stderr: located(&stderr, chart) } }
         }
