@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use quarterdeck_core::import::{self, Draft, Imported, Outcome, Told, Tool};
+use quarterdeck_core::import::{self, Document, Draft, Imported, Outcome, Place, Told, Tool};
+use quarterdeck_core::yaml::comments::Comment;
 use serde::Serialize;
 
 /// Whose objects are read.
@@ -45,6 +46,9 @@ pub(crate) struct Import {
     /// Of Flux: read this folder below it, and what its Kustomizations build. Without it, the files are read without building anything
     #[arg(long, value_name = "FOLDER", conflicts_with = "context")]
     path: Option<PathBuf>,
+    /// Of Flux: let kustomize fetch what kustomizations take from elsewhere. It has your network and files then
+    #[arg(long, requires = "path")]
+    fetch: bool,
     /// The name of the environment that each application has
     #[arg(long, value_name = "NAME", default_value = "default")]
     environment: String,
@@ -91,7 +95,7 @@ pub(crate) fn run(asked: &Import, out: &mut dyn Write, table: &mut dyn Write) ->
         if tool == Tool::Flux { "Flux" } else { "Argo CD" },
         asked.source()
     );
-    let text = written(&drafts, &told)?;
+    let text = written(&drafts, &told, &gathered.documents, gathered.comments)?;
     match &asked.to {
         None => {
             out.write_all(text.as_bytes())?;
@@ -116,8 +120,14 @@ fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
     made.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// The applications as TOML, each with what it was, and what of it was not carried over.
-fn written(drafts: &[Draft], told: &[Told]) -> anyhow::Result<String> {
+/// The applications as TOML, each with what it was, what people wrote beside it, and what of it was not carried over. At the end is
+/// what was written beside other objects that were read.
+fn written(
+    drafts: &[Draft],
+    told: &[Told],
+    documents: &[Document],
+    mut comments: BTreeMap<Place, Vec<Comment>>,
+) -> anyhow::Result<String> {
     #[derive(Serialize)]
     struct File<'a> {
         application: [&'a Draft; 1],
@@ -125,6 +135,8 @@ fn written(drafts: &[Draft], told: &[Told]) -> anyhow::Result<String> {
     let mut text = String::new();
     for draft in drafts {
         text += &format!("# {} of {}\n", draft.object, draft.place);
+        // Of the many that a set makes, the first has them.
+        text += &lines(&comments.remove(&draft.place).unwrap_or_default());
         let is_of_it = |one: &&Told| one.object == draft.object && one.place == draft.place;
         for one in told.iter().filter(is_of_it).filter(|one| one.outcome == Outcome::Not) {
             text += &format!("# not imported: {}: {}\n", one.field, one.words.replace('\n', " "));
@@ -132,7 +144,22 @@ fn written(drafts: &[Draft], told: &[Told]) -> anyhow::Result<String> {
         text += &toml::to_string(&File { application: [draft] }).with_context(|| draft.object.clone())?;
         text.push('\n');
     }
+    let is_told = |place: &Place| told.iter().any(|one| one.place == *place);
+    for (place, comments) in comments.iter().filter(|(place, _)| is_told(place)) {
+        let object = documents.iter().find(|document| document.place == *place);
+        let object = object.map(|document| import::name_of(&document.object)).unwrap_or_default();
+        text += &format!("# {object} of {place}\n{}\n", lines(comments));
+    }
     Ok(text)
+}
+
+/// Comments as TOML has them, each with the field that it was written beside.
+fn lines(comments: &[Comment]) -> String {
+    let line = |Comment { about, text }: &Comment| match about.is_empty() {
+        true => format!("# {text}\n"),
+        false => format!("# {about}: {text}\n"),
+    };
+    comments.iter().map(line).collect()
 }
 
 /// A row for each thing that is told, however many objects it is told of.
