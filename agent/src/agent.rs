@@ -29,6 +29,7 @@ use crate::poll::Repositories;
 use crate::remotes::Remotes;
 use crate::removals::Removals;
 use crate::renderers::confinement::Confinement;
+use crate::renderers::own_folder;
 use crate::renderers::programs::Renderers;
 use crate::renders::Renders;
 use crate::sources::Sources;
@@ -143,6 +144,10 @@ async fn live(
     };
     if tokio::time::timeout(END_WITHIN, ending).await.is_err() {
         tracing::warn!("some tasks did not stop in time; they resume at the next start");
+    }
+    // Renders that did not end in time have their files there still; the next start clears it.
+    if let Some(memory) = context.renderers.memory.as_ref().filter(|memory| **memory != context.scratch()) {
+        let _ = std::fs::remove_dir(memory);
     }
     quarterdeck_git::mirror::hang_up(&context.data_dir.join("mirrors"));
     quarterdeck_git::mirror::hang_up(&context.remotes.mirrors());
@@ -262,8 +267,9 @@ async fn renderers(config: &Config, config_path: &Path, data_dir: &Path) -> Rend
     let (scratch, own) = (data_dir.join("scratch"), [config_path.parent(), Some(data_dir)]);
     let own: Vec<PathBuf> = own.into_iter().flatten().map(Path::to_owned).collect();
     let find = move || {
-        let confinement = Confinement::find(is_wanted, &scratch, &own);
-        Renderers::find(std::env::var_os("PATH").as_deref()).confined(&confinement)
+        let memory = own_folder::memory(&scratch);
+        let confinement = Confinement::find(is_wanted, memory.as_deref().unwrap_or(&scratch), &own);
+        Renderers::find(std::env::var_os("PATH").as_deref()).confined(&confinement).in_memory(memory)
     };
     tokio::task::spawn_blocking(find).await.unwrap_or_default()
 }

@@ -22,6 +22,7 @@ pub mod in_git;
 mod kustomize;
 pub mod locate;
 pub mod places;
+mod promoted_values;
 mod pull_secret;
 mod registry;
 mod revision;

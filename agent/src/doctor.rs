@@ -116,6 +116,10 @@ pub async fn check(context: &Arc<Context>) -> Vec<Check> {
         checks.push(Box::pin(within(format!("age keys {}", file.display()), decryption::keys(file))));
     }
     checks.push(Box::pin(within("sops".to_owned(), decryption::program(context.clone()))));
+    let (memory, needs_it) = (context.renderers.memory.clone(), decryption::is_used(&context.config()));
+    checks.push(Box::pin(within("decrypted files".to_owned(), async move {
+        decryption::given(memory.as_deref(), needs_it)
+    })));
     let mut checks = join_all(checks).await;
     checks.extend(sight::checks(context.journal.snapshot().environments().iter()));
     checks
@@ -404,7 +408,7 @@ async fn jsonnet(context: Arc<Context>) -> Found {
 fn confined(confinement: &Confinement) -> Found {
     let message = confinement.describe();
     match confinement.reach {
-        Reach::OwnFiles => Found::good(message),
+        Reach::Alone | Reach::OwnFiles => Found::good(message),
         Reach::NoNetwork | Reach::All => Found {
             result: CheckResult::Warning,
             message,

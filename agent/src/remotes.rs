@@ -70,6 +70,11 @@ impl Remotes {
         self.folder.join("git")
     }
 
+    /// What the mirror of a repository is called in that folder; nothing of what is no address of one.
+    pub fn mirror_name(&self, address: &str) -> Option<String> {
+        RepositoryUrl::parse(address, &self.base).ok().map(|url| url.mirror_name())
+    }
+
     /// Interrupts git work that is under way.
     pub fn stop(&self) {
         self.mirrors.interrupt();

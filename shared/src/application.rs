@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 pub use self::artifact::{ArtifactFollow, ArtifactSpec};
 pub use self::delivery::{CacheTo, Code, DeliverySpec, ExistingTags, Forks, ImageSpec, Signers, Ssh, SshKey};
 pub use self::environment::{
-    ChartSpec, DependencyRepository, EnvironmentSpec, FileParameter, FilesSpec, HelmSpec, JsonnetSpec, PromoteBy,
-    PromotePolicy, PullLogin, PullSecretSpec, RenderKind, SyncPolicy, VariableKind, VariableSource, VariablesSpec,
+    ChartSpec, DependencyRepository, EnvironmentSpec, FileParameter, FilesSpec, HelmSpec, ImageValues, JsonnetSpec,
+    PromoteBy, PromotePolicy, PullLogin, PullSecretSpec, RenderKind, SyncPolicy, VariableKind, VariableSource,
+    VariablesSpec,
 };
 pub use self::follow::{FollowSpec, TagPolicy};
 pub use self::kustomize::{KustomizeSpec, MetadataIn, Overlay, PostRender, RemoteFile, Replicas};

@@ -12,8 +12,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use quarterdeck_agent::renderers::ByProgram;
 use quarterdeck_agent::renderers::programs::Renderers;
+use quarterdeck_agent::renderers::{ByProgram, NoSecrets};
 use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::render::{Request, render, scope};
 use quarterdeck_core::tree::EntryMode;
@@ -163,7 +163,7 @@ fn ours(folder: &Path) -> Result<Objects, String> {
         overlay: &Overlay::default(),
         release: &Release { name: NAME, namespace: NAMESPACE, spec: &spec, capabilities: &capabilities },
         jsonnet: &JsonnetSpec { libs: vec!["vendor".to_owned()], ..JsonnetSpec::default() },
-        programs: &ByProgram { renderers: &renderers, scratch: scratch.path(), scrub: &str::to_owned },
+        programs: &ByProgram { renderers: &renderers, scratch: scratch.path(), secrets: &NoSecrets },
     });
     let rendered = rendered.map_err(|error| Failure::of(&error).to_string())?;
     let yaml = |object: Value| (key_in(&object, NAMESPACE), simple(object));

@@ -161,7 +161,7 @@ pub fn files_wanted(documents: &[Document], files: &BTreeSet<String>) -> BTreeSe
 }
 
 /// `Application argocd/guestbook`
-fn name_of(object: &Value) -> String {
+pub fn name_of(object: &Value) -> String {
     match name_parts(object) {
         (kind, "", name) => format!("{kind} {name}"),
         (kind, namespace, name) => format!("{kind} {namespace}/{name}"),

@@ -21,6 +21,7 @@ mod manifests;
 
 mod apart;
 mod places;
+mod told;
 
 mod edited;
 mod splice;
@@ -28,7 +29,7 @@ mod splice;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use quarterdeck_shared::application::{FilesSpec, Overlay, PromoteBy, RenderKind};
+use quarterdeck_shared::application::{FilesSpec, ImageValues, Overlay, PromoteBy, RenderKind};
 use quarterdeck_shared::error::Hint;
 use serde_json::Value;
 
@@ -102,6 +103,8 @@ pub struct Manifests<'a> {
     pub overlay: &'a Overlay,
     /// What a chart is told.
     pub release: &'a Release<'a>,
+    /// Where its values name images, as the configuration says.
+    pub values: &'a [ImageValues],
     /// Who runs the programs that render.
     pub programs: &'a dyn Programs,
 }
@@ -189,6 +192,16 @@ pub enum PromoteError {
         image: String,
         /// The keys that lead to it.
         at: String,
+        /// The file that would say it.
+        path: String,
+    },
+    /// The same, where the configuration says by which keys.
+    #[error("no values file says the version of {image}: {path} has no {keys}, which promote.values names")]
+    NotInTold {
+        /// The image.
+        image: String,
+        /// The keys.
+        keys: String,
         /// The file that would say it.
         path: String,
     },
@@ -298,12 +311,17 @@ impl Hint for PromoteError {
                 format!("let its values name {image}, or set `promote.by = \"none\"`").into()
             }
             Self::NotInValues { at, path, .. } => {
-                format!("write `{at}.tag` into {path} once; what other environments read as well is not changed").into()
+                format!("write `{at}.tag` into {path} once, or name other keys of the chart by `promote.values`; what other environments read as well is not changed").into()
+            }
+            Self::NotInTold { keys, path, .. } => {
+                format!("write {keys} into {path} once; what other environments read as well is not changed").into()
             }
             Self::NoValuesFile { .. } => {
                 "write the tag into a file of the repository, and name it by `helm.values_files`".into()
             }
-            Self::WithoutValues { .. } => "see which value the template takes the image from".into(),
+            Self::WithoutValues { .. } => {
+                "see which value the template takes the image from, and name it by `promote.values`".into()
+            }
             Self::Without { .. } => {
                 "an entry of `images:` changes the containers of pods alone, and only by the exact name".into()
             }

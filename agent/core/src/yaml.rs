@@ -11,6 +11,7 @@
 //! A text is data from a repository: its size, depth, number of nodes and alias expansions are bounded, see the limits
 //! below. Not here: what a document means (that is [`crate::render`]).
 
+pub mod comments;
 mod compose;
 mod place;
 mod scalar;

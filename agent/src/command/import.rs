@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use quarterdeck_core::import::{self, Draft, Imported, Outcome, SourceDraft, Told, Tool};
+use quarterdeck_core::import::{self, Document, Draft, Imported, Outcome, Place, SourceDraft, Told, Tool};
+use quarterdeck_core::yaml::comments::Comment;
 use serde::Serialize;
 
 /// Whose objects are read.
@@ -45,6 +46,9 @@ pub(crate) struct Import {
     /// Of Flux: read this folder below it, and what its Kustomizations build. Without it, the files are read without building anything
     #[arg(long, value_name = "FOLDER", conflicts_with = "context")]
     path: Option<PathBuf>,
+    /// Of Flux: let kustomize fetch what kustomizations take from elsewhere. It has your network and files then
+    #[arg(long, requires = "path")]
+    fetch: bool,
     /// The name of the environment that each application has
     #[arg(long, value_name = "NAME", default_value = "default")]
     environment: String,
@@ -75,6 +79,9 @@ impl Import {
     }
 }
 
+/// What people wrote beside objects, by the objects' places.
+type Comments = BTreeMap<Place, Vec<Comment>>;
+
 /// Prints the applications to `out` or a file, and the table to `table` (or to `out`, where a file has the applications).
 pub(crate) fn run(asked: &Import, out: &mut dyn Write, table: &mut dyn Write) -> anyhow::Result<()> {
     let gathered = match (&asked.context, &asked.folder) {
@@ -94,7 +101,10 @@ pub(crate) fn run(asked: &Import, out: &mut dyn Write, table: &mut dyn Write) ->
         if tool == Tool::Flux { "Flux" } else { "Argo CD" },
         asked.source()
     );
-    let text = written(&drafts, &told)? + &written_sources(&sources, &told)?;
+    let mut comments = gathered.comments;
+    let mut text = written(&drafts, &told, &mut comments)?;
+    text += &written_sources(&sources, &told, &mut comments)?;
+    text += &beside(&told, &gathered.documents, &comments);
     match &asked.to {
         None => {
             out.write_all(text.as_bytes())?;
@@ -119,8 +129,8 @@ fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
     made.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// The applications as TOML, each with what it was, and what of it was not carried over.
-fn written(drafts: &[Draft], told: &[Told]) -> anyhow::Result<String> {
+/// The applications as TOML, each with what it was, what people wrote beside it, and what of it was not carried over.
+fn written(drafts: &[Draft], told: &[Told], comments: &mut Comments) -> anyhow::Result<String> {
     #[derive(Serialize)]
     struct File<'a> {
         application: [&'a Draft; 1],
@@ -128,6 +138,8 @@ fn written(drafts: &[Draft], told: &[Told]) -> anyhow::Result<String> {
     let mut text = String::new();
     for draft in drafts {
         text += &format!("# {} of {}\n", draft.object, draft.place);
+        // Of the many that a set makes, the first has them.
+        text += &lines(&comments.remove(&draft.place).unwrap_or_default());
         let is_of_it = |one: &&Told| one.object == draft.object && one.place == draft.place;
         for one in told.iter().filter(is_of_it).filter(|one| one.outcome == Outcome::Not) {
             text += &format!("# not imported: {}: {}\n", one.field, one.words.replace('\n', " "));
@@ -139,7 +151,7 @@ fn written(drafts: &[Draft], told: &[Told]) -> anyhow::Result<String> {
 }
 
 /// The sources as TOML, each with what it was, and what of it was not carried over.
-fn written_sources(sources: &[SourceDraft], told: &[Told]) -> anyhow::Result<String> {
+fn written_sources(sources: &[SourceDraft], told: &[Told], comments: &mut Comments) -> anyhow::Result<String> {
     #[derive(Serialize)]
     struct File<'a> {
         application_source: [&'a SourceDraft; 1],
@@ -147,6 +159,7 @@ fn written_sources(sources: &[SourceDraft], told: &[Told]) -> anyhow::Result<Str
     let mut text = String::new();
     for source in sources {
         text += &format!("# {} of {}\n", source.object, source.place);
+        text += &lines(&comments.remove(&source.place).unwrap_or_default());
         let not = told.iter().filter(|one| one.place == source.place && one.outcome == Outcome::Not);
         // What is told of each of its applications is written once.
         let not: BTreeSet<String> =
@@ -157,6 +170,27 @@ fn written_sources(sources: &[SourceDraft], told: &[Told]) -> anyhow::Result<Str
         text.push('\n');
     }
     Ok(text)
+}
+
+/// What people wrote beside other objects that were read.
+fn beside(told: &[Told], documents: &[Document], comments: &Comments) -> String {
+    let mut text = String::new();
+    let is_told = |place: &Place| told.iter().any(|one| one.place == *place);
+    for (place, comments) in comments.iter().filter(|(place, _)| is_told(place)) {
+        let object = documents.iter().find(|document| document.place == *place);
+        let object = object.map(|document| import::name_of(&document.object)).unwrap_or_default();
+        text += &format!("# {object} of {place}\n{}\n", lines(comments));
+    }
+    text
+}
+
+/// Comments as TOML has them, each with the field that it was written beside.
+fn lines(comments: &[Comment]) -> String {
+    let line = |Comment { about, text }: &Comment| match about.is_empty() {
+        true => format!("# {text}\n"),
+        false => format!("# {about}: {text}\n"),
+    };
+    comments.iter().map(line).collect()
 }
 
 /// A row for each thing that is told, however many objects it is told of.

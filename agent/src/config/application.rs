@@ -20,6 +20,7 @@ use super::guards;
 use super::helm::WrittenHelm;
 use super::kustomize::{self, WrittenKustomize};
 use super::locate::Step;
+use super::promoted_values;
 use super::pull_secret::{self, Owner, WrittenPullSecret};
 use super::scan::{self, WrittenScan};
 use super::sign;
@@ -452,6 +453,12 @@ fn check_environments(
             say(&["cluster"], format!("no [[cluster]] has the name {cluster:?}; there are: {known}, in-cluster"));
         }
         sign::check_required(promote, &mut say);
+        let built = written.image.iter().map(|image| image.name.as_str());
+        let followed = written.follow_image.iter().map(WrittenFollow::image);
+        let promoted: Vec<&str> = built.chain(followed).collect();
+        promoted_values::check(promote, environment.render, &promoted, &mut |message| {
+            say(&["promote", "values"], message);
+        });
         if promote.by != PromoteBy::None && !promote.author.contains('<') {
             say(
                 &["promote", "author"],

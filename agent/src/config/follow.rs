@@ -39,6 +39,11 @@ impl WrittenFollow {
         self.environments.is_empty() || self.environments.contains(environment)
     }
 
+    /// Its repository, without a tag.
+    pub(super) fn image(&self) -> &str {
+        &self.image
+    }
+
     /// Its policies; one, where it is right.
     fn policies(&self) -> Vec<(&'static str, TagPolicy)> {
         let semver = self.semver.clone().map(|range| ("semver", TagPolicy::Semver(range)));

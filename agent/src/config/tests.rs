@@ -105,7 +105,9 @@ fn the_example_names_options_that_are_there_with_their_defaults() {
     };
     assert!(!shown.promote.require_signature.is_empty());
     assert!(shown.promote.source.is_some());
-    let promote = PromotePolicy { source: None, require_signature: Vec::new(), ..shown.promote.clone() };
+    assert!(!shown.promote.values.is_empty());
+    let promote =
+        PromotePolicy { source: None, require_signature: Vec::new(), values: Vec::new(), ..shown.promote.clone() };
     assert_eq!(
         (shown.create_namespace, shown.render, hooks(shown), shown.protected, &shown.sync, &promote),
         (default.create_namespace, default.render, hooks(default), default.protected, &default.sync, &default.promote)
@@ -150,6 +152,7 @@ fn every_option_stands_in_the_example() {
         "[[application.environment]]",
         "[[application.environment]]\n[application.environment.sync]",
         "[[application.environment]]\n[application.environment.promote]",
+        "[[application.environment]]\n[[application.environment.promote.values]]",
         "[[application.environment]]\n[[application.environment.source]]",
         "[[application.environment]]\n[application.environment.helm]",
         "[[application.environment]]\n[application.environment.kustomize]",

@@ -123,6 +123,7 @@ impl DeployBranch {
             files: &spec.files,
             overlay: &spec.kustomize.overlay,
             release: &Release::new(&id.application, spec, &capabilities),
+            values: &spec.promote.values,
             programs: &InClear { renderers, scratch, keys: &keys, elsewhere: &remotes.for_spec(&spec.kustomize) },
         };
         let (mut edits, absent) = promote::promote_all(&manifests, images)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use quarterdeck_core::sops::age::Identity;
@@ -40,6 +40,25 @@ pub(super) async fn keys(file: PathBuf) -> Found {
             }
         }
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
+}
+
+/// Whether an environment has keys of age.
+pub(super) fn is_used(config: &Config) -> bool {
+    !files(config).is_empty()
+}
+
+/// How programs that render get what was decrypted: in memory, and not at all where there is none.
+pub(super) fn given(memory: Option<&Path>, is_used: bool) -> Found {
+    match memory {
+        Some(folder) => Found::good(format!("renderers get them in memory: {}", folder.display())),
+        None if is_used => Found::bad(
+            "no folder in memory: kustomize, helm and jsonnet get no file that was decrypted",
+            "mount a tmpfs at /dev/shm, and start the agent again",
+        ),
+        None => {
+            Found::good("no folder in memory; files that are decrypted for kustomize, helm and jsonnet alone need it")
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Mirrors of repositories that are not in the configuration any more.
+//! Mirrors of repositories that are not in the configuration any more: those that are polled, and those that kustomizations take
+//! something from.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -26,13 +27,36 @@ pub(super) struct LocalMirror {
 pub(super) async fn found(context: &Context, now: Timestamp, used_too: bool) -> Result<Vec<LocalMirror>, Failure> {
     let repositories = context.repositories.all();
     let name = |mirror: &Mirror| mirror.dir().file_name().map(|name| name.to_string_lossy().into_owned());
-    let used = repositories.iter().filter_map(|repository| name(&repository.mirror())).collect();
-    let folder = context.data_dir.join("mirrors");
+    let polled = repositories.iter().filter_map(|repository| name(&repository.mirror())).collect();
+    let mut found = looked_through(context, now, context.data_dir.join("mirrors"), polled, used_too).await?;
+    let remotes = context.remotes.mirrors();
+    // It is made by the first kustomization that takes something.
+    if remotes.is_dir() {
+        found.extend(looked_through(context, now, remotes, named_by_kustomizations(context), used_too).await?);
+    }
+    Ok(found)
+}
+
+async fn looked_through(
+    context: &Context,
+    now: Timestamp,
+    folder: PathBuf,
+    used: BTreeSet<String>,
+    used_too: bool,
+) -> Result<Vec<LocalMirror>, Failure> {
     let oldest = now - SignedDuration::from_hours(24 * i64::from(context.config().gc.days));
     let failed = |error: io::Error| Failure::text(format!("cannot look through {}: {error}", folder.display()));
     let (within, is_looking) = (folder.clone(), move |folder: &Path| mirrors_in(folder, &used, used_too, oldest));
     let looked = tokio::task::spawn_blocking(move || is_looking(&within)).await;
     looked.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(failed)
+}
+
+/// The mirrors of repositories that the kustomizations of some environment may name.
+fn named_by_kustomizations(context: &Context) -> BTreeSet<String> {
+    let config = context.config();
+    let environments = config.applications.iter().flat_map(|application| &application.environments);
+    let named = environments.flat_map(|environment| &environment.kustomize.remote);
+    named.filter_map(|address| context.remotes.mirror_name(address)).collect()
 }
 
 /// Deletes those that nobody needs, while no reload takes one into use.

@@ -80,7 +80,7 @@ pub(super) async fn render(
         };
         let keys = ConfiguredKeys::of(&spec, renderers);
         let tree = Decrypting::new(tree, &keys, before.as_deref());
-        let by_program = ByProgram { renderers, scratch: &scratch, scrub: &|text| tree.scrub(text) };
+        let by_program = ByProgram { renderers, scratch: &scratch, secrets: &tree };
         let programs = Noted { programs: by_program, ran: RefCell::default(), elsewhere: &elsewhere };
         let rendered = render::render(&render::Request {
             tree: &tree,

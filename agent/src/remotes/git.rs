@@ -101,6 +101,8 @@ impl Remotes {
         let remote = Remote::new(url, &self.config.borrow().repository, &self.base)?;
         let mut mirror = open.mirror.lock().unwrap_or_else(PoisonError::into_inner);
         let now = match &*mirror {
+            // One that nobody needed for a while was deleted.
+            Some(mirror) if !mirror.dir().is_dir() => Mirror::open_or_init(folder, remote)?,
             Some(mirror) if *mirror.remote() == remote => return Ok(mirror.clone()),
             Some(mirror) => mirror.reached_by(remote)?,
             None => Mirror::open_or_init(folder, remote)?,

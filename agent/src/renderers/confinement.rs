@@ -23,7 +23,8 @@ pub(super) const REFUSED: i32 = 125;
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
 
 /// Places that hold what is a person's or a service's: sockets, tokens, keys.
-const HIDDEN: &[&str] = &["/home", "/root", "/run", "/var/run", "/tmp", "/var/tmp", "/srv", "/mnt", "/media"];
+const HIDDEN: &[&str] =
+    &["/home", "/root", "/run", "/var/run", "/tmp", "/var/tmp", "/dev/shm", "/srv", "/mnt", "/media"];
 
 /// Places without which no program runs: they are never hidden, even with a configuration in them.
 const NEVER_HIDDEN: &[&str] =
@@ -39,16 +40,19 @@ pub enum Reach {
     NoNetwork,
     /// Of files its own to write, and those of the system to read.
     OwnFiles,
+    /// The same, and of processes its own alone, which end with it.
+    Alone,
 }
 
 impl Reach {
-    const ALL: [Self; 3] = [Self::OwnFiles, Self::NoNetwork, Self::All];
+    const ALL: [Self; 4] = [Self::Alone, Self::OwnFiles, Self::NoNetwork, Self::All];
 
     fn name(self) -> &'static str {
         match self {
             Self::All => "all",
             Self::NoNetwork => "no-network",
             Self::OwnFiles => "own-files",
+            Self::Alone => "alone",
         }
     }
 
@@ -66,7 +70,7 @@ pub struct Confinement {
     pub reach: Reach,
     /// Folders that are empty for them.
     hidden: Vec<PathBuf>,
-    /// Why they reach further than to their own files.
+    /// Why they reach further than to themselves.
     pub why: Option<String>,
 }
 
@@ -111,6 +115,14 @@ impl Confinement {
         Self { hidden: hidden.cloned().collect(), ..self.clone() }
     }
 
+    /// The same with a folder that is seen, and with it what it lies in.
+    #[must_use]
+    pub fn showing(mut self, folder: &Path) -> Self {
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        self.hidden.retain(|place| !real.starts_with(place));
+        self
+    }
+
     /// A command that runs a program: with its own folder as far as this says and without our environment, without one within
     /// the limits.
     pub(super) fn command(&self, program: &Path, own: Option<&Path>) -> Command {
@@ -139,7 +151,12 @@ impl Confinement {
 
     fn attempt(&self, scratch: &Path) -> Result<(), ProgramError> {
         let Some(launcher) = &self.launcher else { return Ok(()) };
-        program::run(self.start(launcher, Some(scratch)), b"", LIMITS).and_then(Finished::successful).map(drop)
+        let tried = program::run(self.start(launcher, Some(scratch)), b"", LIMITS).and_then(Finished::successful)?;
+        // One that is not the agent knows nothing of all this, and may end well.
+        match tried.stdout.is_empty() {
+            true => Ok(()),
+            false => Err(ProgramError::Start(io::Error::other("it is not the agent"))),
+        }
     }
 
     /// What it keeps programs from, for people.
@@ -148,8 +165,15 @@ impl Confinement {
             if self.launcher.is_some() { "2 GiB of memory, 1024 open files" } else { "no limits of memory and files" };
         let why = self.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
         match self.reach {
+            Reach::Alone => {
+                format!(
+                    "renderers have no network: yes; write to their own folder alone: yes; see no other process: yes; {limits}"
+                )
+            }
             Reach::OwnFiles => {
-                format!("renderers have no network: yes; write to their own folder alone: yes; {limits}")
+                format!(
+                    "renderers have no network: yes; write to their own folder alone: yes; see no other process: no{why}; {limits}"
+                )
             }
             Reach::NoNetwork => {
                 format!("renderers have no network: yes; write to their own folder alone: no{why}; {limits}")
@@ -231,7 +255,8 @@ mod tests {
         assert_eq!(hidden, [data.clone(), people.clone()]);
         let confinement = Confinement { hidden, ..Confinement::default() };
         assert_eq!(confinement.of(&people.join("bin/helm")).hidden, std::slice::from_ref(&data));
-        assert_eq!(confinement.of(Path::new("/usr/bin/helm")).hidden, [data, people]);
+        assert_eq!(confinement.of(Path::new("/usr/bin/helm")).hidden, [data.clone(), people.clone()]);
+        assert_eq!(confinement.showing(&people.join("fleet")).hidden, [data]);
     }
 
     #[test]
@@ -244,13 +269,13 @@ mod tests {
         );
         let confinement = Confinement {
             launcher: Some("/proc/self/exe".into()),
-            reach: Reach::OwnFiles,
+            reach: Reach::Alone,
             hidden: vec!["/home".into(), "/home/quarterdeck/data".into(), "/run".into()],
             why: None,
         };
         assert_eq!(
             shown(&confinement.command(program, Some(Path::new("/scratch/a")))),
-            "env -i _RJEM_MALLOC_CONF=background_thread:false /proc/self/exe run-confined own-files /scratch/a /home:/run /usr/bin/helm"
+            "env -i _RJEM_MALLOC_CONF=background_thread:false /proc/self/exe run-confined alone /scratch/a /home:/run /usr/bin/helm"
         );
         assert_eq!(
             shown(&confinement.command(program, None)),
@@ -267,13 +292,15 @@ mod tests {
         let (why, launcher) = (Some("cannot make a namespace: EPERM"), Some("/proc/self/exe"));
         assert_eq!(
             [
-                told(Reach::OwnFiles, None, launcher),
+                told(Reach::Alone, None, launcher),
+                told(Reach::OwnFiles, why, launcher),
                 told(Reach::NoNetwork, why, launcher),
                 told(Reach::All, why, launcher),
                 told(Reach::All, why, None)
             ],
             [
-                "renderers have no network: yes; write to their own folder alone: yes; 2 GiB of memory, 1024 open files",
+                "renderers have no network: yes; write to their own folder alone: yes; see no other process: yes; 2 GiB of memory, 1024 open files",
+                "renderers have no network: yes; write to their own folder alone: yes; see no other process: no (cannot make a namespace: EPERM); 2 GiB of memory, 1024 open files",
                 "renderers have no network: yes; write to their own folder alone: no (cannot make a namespace: EPERM); 2 GiB of memory, 1024 open files",
                 "renderers have no network: no (cannot make a namespace: EPERM), proxies that lead nowhere alone; 2 GiB of memory, 1024 open files",
                 "renderers have no network: no (cannot make a namespace: EPERM), proxies that lead nowhere alone; no limits of memory and files",

@@ -1,14 +1,14 @@
 //! Files of a repository on the disk, for a program that reads them.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use quarterdeck_core::render::kustomize::Needs;
 use quarterdeck_core::sops::decrypting::StaysEncrypted;
 use quarterdeck_core::tree::{Tree, TreeEntry, is_lfs_pointer};
 
 use super::BuildError;
+use super::own_folder::Own;
 
 /// Bytes that are written for one render: manifests, not data.
 pub(super) const INPUT_BYTES_MAX: u64 = 128 << 20;
@@ -16,16 +16,11 @@ pub(super) const INPUT_BYTES_MAX: u64 = 128 << 20;
 /// The largest file that is written though nothing names it: no manifest that kustomize might look for has more.
 const BESIDE_BYTES_MAX: u64 = 1 << 20;
 
-/// A program names its files by their real path; it is taken out of its messages again.
-pub(super) fn real(folder: &Path) -> PathBuf {
-    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
-}
-
 /// Writes files that are needed.
 pub(super) fn write(
     tree: &dyn Tree,
     files: &BTreeMap<String, TreeEntry>,
-    root: &Path,
+    own: &Own<'_>,
     bytes_left: &mut u64,
 ) -> Result<(), BuildError> {
     for (path, entry) in files {
@@ -34,23 +29,28 @@ pub(super) fn write(
             return Err(BuildError::LargeFileStorage { path: path.clone() });
         }
         *bytes_left = bytes_left.checked_sub(content.len() as u64).ok_or(BuildError::TooLarge)?;
-        place(root, path, |target| std::fs::write(target, &content))?;
+        own.place(path, |target| std::fs::write(target, &content))?;
     }
     Ok(())
 }
 
 /// Makes links to folders: where each is, and the folder that it leads to.
-pub(super) fn link(links: &BTreeMap<String, String>, root: &Path) -> Result<(), BuildError> {
+pub(super) fn link(links: &BTreeMap<String, String>, own: &Own<'_>) -> Result<(), BuildError> {
     for (path, to) in links {
         let up = "../".repeat(path.matches('/').count());
-        place(root, path, |link| std::os::unix::fs::symlink(format!("{up}{to}"), link))?;
-        std::fs::create_dir_all(root.join(to)).map_err(|source| BuildError::Write { path: to.into(), source })?;
+        own.place(path, |link| std::os::unix::fs::symlink(format!("{up}{to}"), link))?;
+        std::fs::create_dir_all(own.root().join(to)).map_err(|source| BuildError::Write { path: to.into(), source })?;
     }
     Ok(())
 }
 
 /// Writes what nothing names, and what is therefore not missed: as far as it fits, and where no link is in the way.
-pub(super) fn write_beside(tree: &dyn Tree, needs: &Needs, root: &Path, mut bytes_left: u64) -> Result<(), BuildError> {
+pub(super) fn write_beside(
+    tree: &dyn Tree,
+    needs: &Needs,
+    own: &Own<'_>,
+    mut bytes_left: u64,
+) -> Result<(), BuildError> {
     let read = |path: &str, source| BuildError::Read { path: path.to_owned(), source };
     for (path, entry) in &needs.beside {
         let size = tree.size(entry).map_err(|source| read(path, source))?;
@@ -65,16 +65,9 @@ pub(super) fn write_beside(tree: &dyn Tree, needs: &Needs, root: &Path, mut byte
             Err(source) => return Err(read(path, source)),
         };
         bytes_left -= size;
-        place(root, path, |target| std::fs::write(target, &content))?;
+        own.place(path, |target| std::fs::write(target, &content))?;
     }
     Ok(())
-}
-
-/// Makes something at a path below the root, and the folders above it.
-pub(super) fn place(root: &Path, path: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), BuildError> {
-    let target = root.join(path);
-    let made = target.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| make(&target));
-    made.map_err(|source| BuildError::Write { path: path.into(), source })
 }
 
 /// The words of the program with paths of the repository instead of ours.

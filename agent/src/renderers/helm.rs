@@ -1,7 +1,6 @@
 //! `helm template`: a chart as a release of it, without a cluster.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use quarterdeck_core::render::built::Built;
 use quarterdeck_core::render::chart::Chart;
@@ -9,25 +8,25 @@ use quarterdeck_core::render::helm::file_parameters;
 use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::tree::Tree;
 
+use super::own_folder::Own;
 use super::programs::Program;
-use super::{BuildError, files, own_folder, run};
+use super::{BuildError, files, run};
 use quarterdeck_system::program::ProgramError;
 
 pub(super) fn template(
-    scratch: &Path,
+    own: &Own<'_>,
     program: &Program,
     tree: &dyn Tree,
     chart: &Chart,
     release: &Release<'_>,
     capabilities: &Capabilities,
 ) -> Result<Built, BuildError> {
-    let own = own_folder(scratch)?;
-    let root = files::real(own.path());
+    let root = own.root();
     let mut bytes_left = files::INPUT_BYTES_MAX;
-    files::write(tree, &chart.files, &root, &mut bytes_left)?;
+    files::write(tree, &chart.files, own, &mut bytes_left)?;
     for (path, archive) in &chart.archives {
         bytes_left = bytes_left.checked_sub(archive.len() as u64).ok_or(BuildError::TooLarge)?;
-        files::place(&root, path, |target| std::fs::write(target, archive))?;
+        own.place(path, |target| std::fs::write(target, archive))?;
     }
     let mut arguments: Vec<OsString> =
         vec![program.subcommand().into(), release.name.into(), root.join(&chart.folder).into()];
@@ -57,7 +56,7 @@ pub(super) fn template(
         let path = path.replace('\\', r"\\").replace(',', r"\,");
         arguments.extend(["--set-file".into(), format!("{}={path}", parameter.name).into()]);
     }
-    run(program, &root, &arguments, &values, is_warning).map_err(|error| match error {
+    run(program, root, &arguments, &values, is_warning).map_err(|error| match error {
         BuildError::Program { program, source: ProgramError::Failed { status, stderr } } => {
             BuildError::Program { program, source: ProgramError::Failed { status, stderr: located(&stderr, chart) } }
         }

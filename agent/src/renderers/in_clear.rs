@@ -34,19 +34,19 @@ impl Programs for InClear<'_> {
     fn kustomize(&self, tree: &dyn Tree, folder: &str, needs: &Needs) -> Result<Built, BuildFailure> {
         let Self { renderers, scratch, keys, .. } = *self;
         let tree = Decrypting::new(tree, keys, None);
-        ByProgram { renderers, scratch, scrub: &|text| tree.scrub(text) }.kustomize(&tree, folder, needs)
+        ByProgram { renderers, scratch, secrets: &tree }.kustomize(&tree, folder, needs)
     }
 
     fn helm(&self, tree: &dyn Tree, chart: &Chart, release: &Release<'_>) -> Result<Built, BuildFailure> {
         let Self { renderers, scratch, keys, .. } = *self;
         let tree = Decrypting::new(tree, keys, None);
-        ByProgram { renderers, scratch, scrub: &|text| tree.scrub(text) }.helm(&tree, chart, release)
+        ByProgram { renderers, scratch, secrets: &tree }.helm(&tree, chart, release)
     }
 
     fn jsonnet(&self, tree: &dyn Tree, imports: &Imports, spec: &JsonnetSpec) -> Result<Vec<Evaluated>, BuildFailure> {
         let Self { renderers, scratch, keys, .. } = *self;
         let tree = Decrypting::new(tree, keys, None);
-        ByProgram { renderers, scratch, scrub: &|text| tree.scrub(text) }.jsonnet(&tree, imports, spec)
+        ByProgram { renderers, scratch, secrets: &tree }.jsonnet(&tree, imports, spec)
     }
 
     fn elsewhere(&self) -> &dyn Elsewhere {

@@ -2,39 +2,38 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
 
 use quarterdeck_core::render::built::Built;
 use quarterdeck_core::render::kustomize::Needs;
 use quarterdeck_core::tree::Tree;
 
+use super::own_folder::Own;
 use super::programs::Program;
-use super::{BuildError, files, own_folder, run};
+use super::{BuildError, files, run};
 use quarterdeck_system::program::ProgramError;
 
 pub(super) fn build(
-    scratch: &Path,
+    own: &Own<'_>,
     program: &Program,
     helm: Option<&Program>,
     tree: &dyn Tree,
     folder: &str,
     needs: &Needs,
 ) -> Result<Built, BuildError> {
-    let own = own_folder(scratch)?;
-    let root = files::real(own.path());
+    let root = own.root();
     let mut bytes_left = files::INPUT_BYTES_MAX;
-    files::write(tree, &needs.files, &root, &mut bytes_left)?;
+    files::write(tree, &needs.files, own, &mut bytes_left)?;
     for (path, content) in &needs.rewritten {
-        files::place(&root, path, |target| std::fs::write(target, content))?;
+        own.place(path, |target| std::fs::write(target, content))?;
     }
-    files::link(&needs.links, &root)?;
-    files::write_beside(tree, needs, &root, bytes_left)?;
+    files::link(&needs.links, own)?;
+    files::write_beside(tree, needs, own, bytes_left)?;
     let folder = root.join(folder);
     let mut arguments: Vec<OsString> = vec![program.subcommand().into(), folder.into()];
     if let Some(helm) = helm {
         arguments.extend(["--enable-helm".into(), "--helm-command".into(), helm.path.clone().into()]);
     }
-    run(program, &root, &arguments, b"", |line| line.starts_with("# Warning")).map_err(|error| match error {
+    run(program, root, &arguments, b"", |line| line.starts_with("# Warning")).map_err(|error| match error {
         BuildError::Program { program, source: ProgramError::Failed { status, stderr } } => {
             let stderr = located(&stderr, &needs.places);
             BuildError::Program { program, source: ProgramError::Failed { status, stderr } }

@@ -4,6 +4,7 @@
 //! - limits of memory, open files, file sizes, processes and core dumps, which what it becomes cannot raise;
 //! - namespaces of users and of networks: there is no interface, so no address is reached, nor this machine's own;
 //! - a namespace of mounts: places of the agent and of people are empty, and all is read-only but the folder of the render;
+//! - a namespace of processes: it sees and signals none but its own, and they end with it;
 //! - a second namespace of users, without a user: whoever is in it may change nothing of the first one's mounts and networks.
 
 use std::ffi::OsString;
@@ -11,7 +12,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,7 +20,9 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_no_new_privs;
-use rustix::process::{Resource, Rlimit, getgid, getuid, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getgid, getuid, kill_process, set_parent_process_death_signal, setrlimit,
+};
 
 use super::confinement::{REFUSED, Reach, WORD};
 
@@ -36,7 +39,11 @@ const PROCESSES_MAX: u64 = 512;
 /// Of a file system in memory that hides a place: only folders are made in it.
 const EMPTY: &str = "mode=0755,size=1m";
 
-/// Becomes the program where the arguments ask for that; the exit code where it could not.
+/// In place of how far a program reaches: the first process of a namespace, which has what it needs to give up the rest.
+const FIRST: &str = "first-process";
+
+/// Becomes the program where the arguments ask for that; the exit code where it could not, or where the program ended as a process
+/// of its own.
 pub(crate) fn run(arguments: &[OsString]) -> Option<i32> {
     let (word, rest) = arguments.get(1..)?.split_first()?;
     if word != WORD {
@@ -44,17 +51,50 @@ pub(crate) fn run(arguments: &[OsString]) -> Option<i32> {
     }
     let [reach, own, hidden, program @ ..] = rest else { return Some(REFUSED) };
     let hidden: Vec<PathBuf> = std::env::split_paths(hidden).filter(|place| place.is_absolute()).collect();
-    let reach = reach.to_str().and_then(Reach::named)?;
-    let trouble = match (confine(reach, Path::new(own), &hidden), program.split_first()) {
-        (Ok(()), None) => return Some(0),
-        (Ok(()), Some((program, arguments))) => {
-            ("start it", Command::new(program).arg0(program).args(arguments).exec())
+    let outcome = match reach.to_str().map(|reach| (reach, Reach::named(reach))) {
+        Some((FIRST, _)) => first().and_then(|()| start(program)),
+        Some((_, Some(reach @ Reach::Alone))) => {
+            enter(reach, Path::new(own), &hidden).and_then(|()| in_its_namespace(own, program))
         }
-        (Err((step, error)), _) => (step, error),
+        Some((_, Some(reach))) => {
+            enter(reach, Path::new(own), &hidden).and_then(|()| leave(reach)).and_then(|()| start(program))
+        }
+        _ => return Some(REFUSED),
     };
-    let (step, error) = trouble;
-    let _ = writeln!(io::stderr(), "cannot {step}: {error}");
-    Some(REFUSED)
+    Some(outcome.unwrap_or_else(|(step, error)| {
+        let _ = writeln!(io::stderr(), "cannot {step}: {error}");
+        REFUSED
+    }))
+}
+
+/// Becomes a program; without one nothing is left to do.
+fn start(program: &[OsString]) -> Result<i32, Refused> {
+    match program.split_first() {
+        None => Ok(0),
+        Some((program, arguments)) => Err(("start it", Command::new(program).arg0(program).args(arguments).exec())),
+    }
+}
+
+/// Starts the program as the first process of a namespace, with which all others in it end, and ends as it does.
+fn in_its_namespace(own: &OsString, program: &[OsString]) -> Result<i32, Refused> {
+    // This process repeats the signal that ended the program, and has nothing to tell of it.
+    limit_to(Resource::Core, 0)?;
+    let mut first = Command::new("/proc/self/exe");
+    first.args([WORD, FIRST]).arg(own).arg("").args(program);
+    let status = first.status().map_err(to("start a process in its namespace"))?;
+    if let Some(signal) = status.signal().and_then(Signal::from_named_raw) {
+        // So that whoever waits learns of the signal.
+        kill_process(rustix::process::getpid(), signal).map_err(to("end as it did"))?;
+    }
+    Ok(status.code().unwrap_or(REFUSED))
+}
+
+/// What the first process of a namespace does: it sees what is in it alone, and ends with whoever started it.
+fn first() -> Result<(), Refused> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
+    mount(Some("proc"), "/proc", Some("proc"), flags, None::<&str>).map_err(to("show its processes"))?;
+    leave(Reach::Alone)?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(to("end with the agent"))
 }
 
 /// What was tried, and why it failed.
@@ -64,26 +104,37 @@ fn to<E: Into<io::Error>>(step: &'static str) -> impl Fn(E) -> Refused {
     move |error| (step, error.into())
 }
 
-fn confine(reach: Reach, own: &Path, hidden: &[PathBuf]) -> Result<(), Refused> {
+/// Enters namespaces, and hides what is not for the program.
+fn enter(reach: Reach, own: &Path, hidden: &[PathBuf]) -> Result<(), Refused> {
+    let network = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
     let namespaces = match reach {
-        Reach::All => CloneFlags::empty(),
-        Reach::NoNetwork => CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET,
-        Reach::OwnFiles => CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS,
+        Reach::All => return Ok(()),
+        Reach::NoNetwork => network,
+        Reach::OwnFiles => network | CloneFlags::CLONE_NEWNS,
+        Reach::Alone => network | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID,
     };
-    if !namespaces.is_empty() {
-        let (user, group) = (getuid().as_raw(), getgid().as_raw());
-        unshare(namespaces).map_err(to("make a namespace"))?;
-        let write = |path: &str, text: String| std::fs::write(path, text).map_err(to("keep its user"));
-        write("/proc/self/setgroups", "deny".to_owned())?;
-        write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-        write("/proc/self/gid_map", format!("{group} {group} 1"))?;
-        if reach == Reach::OwnFiles {
-            hide(own, hidden)?;
-        }
+    let (user, group) = (getuid().as_raw(), getgid().as_raw());
+    // Who is another user than root loses what it may do in a namespace with the program that it becomes, and the first process has
+    // something to do yet.
+    let (as_user, as_group) = if reach == Reach::Alone { (0, 0) } else { (user, group) };
+    unshare(namespaces).map_err(to("make a namespace"))?;
+    let write = |path: &str, text: String| std::fs::write(path, text).map_err(to("keep its user"));
+    write("/proc/self/setgroups", "deny".to_owned())?;
+    write("/proc/self/uid_map", format!("{as_user} {user} 1"))?;
+    write("/proc/self/gid_map", format!("{as_group} {group} 1"))?;
+    if matches!(reach, Reach::OwnFiles | Reach::Alone) {
+        hide(own, hidden)?;
+    }
+    Ok(())
+}
+
+/// Gives up what it may do in its namespaces, and takes its limits.
+fn leave(reach: Reach) -> Result<(), Refused> {
+    if reach != Reach::All {
         unshare(CloneFlags::CLONE_NEWUSER).map_err(to("leave its namespace"))?;
     }
     set_no_new_privs().map_err(to("give up privileges"))?;
-    limit(!namespaces.is_empty())
+    limit(reach != Reach::All)
 }
 
 fn limit(counts_processes: bool) -> Result<(), Refused> {
@@ -96,11 +147,15 @@ fn limit(counts_processes: bool) -> Result<(), Refused> {
         (Resource::Nproc, PROCESSES_MAX),
     ];
     for (resource, most) in limits.into_iter().take(if counts_processes { 5 } else { 4 }) {
-        let maximum = rustix::process::getrlimit(resource).maximum.map_or(most, |before| before.min(most));
-        let limit = Rlimit { current: Some(maximum), maximum: Some(maximum) };
-        setrlimit(resource, limit).map_err(to("limit it"))?;
+        limit_to(resource, most)?;
     }
     Ok(())
+}
+
+fn limit_to(resource: Resource, most: u64) -> Result<(), Refused> {
+    let maximum = rustix::process::getrlimit(resource).maximum.map_or(most, |before| before.min(most));
+    let limit = Rlimit { current: Some(maximum), maximum: Some(maximum) };
+    setrlimit(resource, limit).map_err(to("limit it"))
 }
 
 /// Empties the places that are hidden, and makes all read-only but its own folder.

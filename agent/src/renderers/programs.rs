@@ -24,6 +24,8 @@ pub struct Renderers {
     pub programs: Vec<Program>,
     /// What they are kept from.
     pub confinement: Confinement,
+    /// A folder in memory for their files; without one nothing is decrypted for them.
+    pub memory: Option<PathBuf>,
 }
 
 /// A program that was found.
@@ -60,7 +62,7 @@ impl Renderers {
         };
         let kinds =
             [ProgramKind::Kustomize, ProgramKind::Kubectl, ProgramKind::Helm, ProgramKind::Jsonnet, ProgramKind::Sops];
-        Self { programs: kinds.into_iter().filter_map(find).collect(), confinement: Confinement::default() }
+        Self { programs: kinds.into_iter().filter_map(find).collect(), ..Self::default() }
     }
 
     /// The same programs, kept from what this says.
@@ -71,6 +73,12 @@ impl Renderers {
             program.confinement = confinement.of(&program.path);
         }
         self
+    }
+
+    /// The same programs, with files in a folder in memory.
+    #[must_use]
+    pub fn in_memory(self, memory: Option<PathBuf>) -> Self {
+        Self { memory, ..self }
     }
 
     /// The one that renders kustomizations.
@@ -138,6 +146,11 @@ impl Program {
     /// A command that runs it, for files in a folder of their own.
     pub(super) fn confined(&self, own: &Path) -> Command {
         self.confinement.command(&self.path, Some(own))
+    }
+
+    /// Whether it is kept from anything.
+    pub(super) fn is_confined(&self) -> bool {
+        self.confinement != Confinement::default()
     }
 
     /// A command that runs it with the limits alone: it logs in somewhere, with files of the agent's user.

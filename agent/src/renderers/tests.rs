@@ -30,9 +30,18 @@ fn try_render_of(
     spec: &HelmSpec,
     tree: &dyn Tree,
 ) -> Result<Rendered, RenderError> {
+    try_render_hiding(renderers, (path, kind, spec), tree, &NoSecrets)
+}
+
+fn try_render_hiding(
+    renderers: &Renderers,
+    (path, kind, spec): (&str, RenderKind, &HelmSpec),
+    tree: &dyn Tree,
+    secrets: &dyn Secrets,
+) -> Result<Rendered, RenderError> {
     let environment = &"shop/prod".parse().unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let programs = &ByProgram { renderers, scratch: scratch.path(), scrub: &str::to_owned };
+    let programs = &ByProgram { renderers, scratch: scratch.path(), secrets };
     let (scope, has_status, namespace) = (&scope::builtin, &|_: &str, _: &str| None, "prod");
     let capabilities = &|| {
         let api_versions = vec!["apps/v1".to_owned(), "apps/v1/Deployment".to_owned()];
@@ -286,7 +295,7 @@ fn jsonnet_is_evaluated_with_its_arguments_in_files_and_nothing_that_no_import_r
                 capabilities: &|| Ok(Capabilities::default()),
             },
             jsonnet: &jsonnet,
-            programs: &ByProgram { renderers, scratch: scratch.path(), scrub: &str::to_owned },
+            programs: &ByProgram { renderers, scratch: scratch.path(), secrets: &NoSecrets },
         })
     };
     let rendered = try_render(&renderers).unwrap();
@@ -323,6 +332,8 @@ fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_n
     let keys = ConfiguredKeys { age_keys: &age_keys, program: None, age_keys_only: false };
     let (_folder, renderers) =
         kustomize("[ \"$(stat -c %a .)\" = 700 ] && [ ! -e \"$2/others.yaml\" ] || exit 9; cat \"$2/db.yaml\"");
+    let memory = tempfile::tempdir().unwrap();
+    let renderers = renderers.in_memory(Some(memory.path().to_owned()));
     let tree = files("resources: [db.yaml]");
     let tree = Decrypting::new(&tree, &keys, None);
     let rendered = try_render_with(&renderers, "apps/shop", RenderKind::Auto, &tree).unwrap();
@@ -368,4 +379,60 @@ fn encrypted_files_are_given_in_clear_and_one_for_others_is_missed_where_it_is_n
              began\nhint: install sops 3.9 or newer where the agent runs and start the agent again, or encrypt the file for an age key too"
         );
     }
+}
+
+#[test]
+fn what_was_decrypted_is_given_to_a_program_in_memory_and_never_on_the_disk() {
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/core/src/sops/fixtures");
+    let secret = std::fs::read_to_string(format!("{FOLDER}/secret.yaml")).unwrap();
+    let encrypted = [("apps/shop/kustomization.yaml", "resources: [db.yaml]"), ("apps/shop/db.yaml", &*secret)];
+    let age_keys = [format!("{FOLDER}/age.txt").into()];
+    let keys = ConfiguredKeys { age_keys: &age_keys, program: None, age_keys_only: false };
+    let memory = tempfile::tempdir().unwrap();
+    let seen = tempfile::tempdir().unwrap();
+    let script = |more: &str| format!("pwd >>{}/folders; {more} cat \"$2\"/[ad]*.yaml", seen.path().display());
+    let folders = || std::fs::read_to_string(seen.path().join("folders")).unwrap_or_default();
+    let at = memory.path().canonicalize().unwrap();
+    let told = |renderers: &Renderers, tree: &dyn Tree, secrets: &dyn Secrets| {
+        let of = ("apps/shop", RenderKind::Auto, &HelmSpec::default());
+        let rendered = try_render_hiding(renderers, of, tree, secrets).map(drop);
+        rendered.map_err(|error| {
+            assert!(!error.is_lasting(), "{error}");
+            Failure::of(&error).to_string()
+        })
+    };
+    let decrypting = |renderers: &Renderers| {
+        let files = Files::new(&encrypted);
+        let tree = Decrypting::new(&files, &keys, None);
+        told(renderers, &tree, &tree)
+    };
+    let clear = |renderers: &Renderers| told(renderers, &Files::new(KUSTOMIZATION), &NoSecrets);
+
+    let (_folder, renderers) = kustomize(&script(""));
+    let in_memory = renderers.clone().in_memory(Some(at.clone()));
+    decrypting(&in_memory).unwrap();
+    assert!(folders().starts_with(&format!("{}/", at.display())), "{}", folders());
+    assert_eq!(std::fs::read_dir(&at).unwrap().count(), 0, "nothing is left behind");
+    assert_eq!(
+        decrypting(&renderers).unwrap_err(),
+        "cannot render the kustomization of apps/shop: its files were decrypted, and the agent has no folder in memory to give \
+         them to a program\nhint: mount a tmpfs at /dev/shm, and start the agent again"
+    );
+    clear(&renderers).unwrap();
+
+    // A program that finds no room in memory gets what is in clear on the disk, and nothing else.
+    let full =
+        format!("case $(pwd) in {}/*) echo 'write a: no space left on device' >&2; exit 1;; esac;", at.display());
+    let (_folder, renderers) = kustomize(&script(&full));
+    let renderers = renderers.in_memory(Some(at.clone()));
+    let before = folders().lines().count();
+    clear(&renderers).unwrap();
+    assert_eq!(folders().lines().count(), before + 2);
+    let words = decrypting(&renderers).unwrap_err();
+    assert_eq!(
+        words.replace(&*at.to_string_lossy(), "MEMORY"),
+        "cannot render the kustomization of apps/shop: its files were decrypted, and MEMORY has no room for them\nhint: make it \
+         larger: `mount -o remount,size=256m /dev/shm`, or in a pod an emptyDir there with medium: Memory"
+    );
+    assert_eq!(folders().lines().count(), before + 3, "it was started in memory alone");
 }

@@ -352,6 +352,27 @@ pub struct PromotePolicy {
     /// Public keys and identities: an image that none of them signed is not promoted. Any image where empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub require_signature: Vec<RequiredSigner>,
+    /// Where the values of a chart name images, for charts with other keys than most have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ImageValues>,
+}
+
+/// The keys of a values file that name an image: `web.version`, a `\\.` is a dot of a key. Either those of its tag and digest, or the
+/// one that has all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageValues {
+    /// Registry and repository: `registry.example/ops/shop`.
+    pub image: String,
+    /// Of the tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Of the digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Of repository, tag and digest in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole: Option<String>,
 }
 
 impl Default for PromotePolicy {
@@ -362,6 +383,7 @@ impl Default for PromotePolicy {
             author: "Quarterdeck <quarterdeck@localhost>".to_owned(),
             message: "{application}: {tag}\n\n{images}\nSource {commit}\n".to_owned(),
             require_signature: Vec::new(),
+            values: Vec::new(),
         }
     }
 }

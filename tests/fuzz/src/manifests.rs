@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use quarterdeck_agent::renderers::ByProgram;
 use quarterdeck_agent::renderers::programs::Renderers;
+use quarterdeck_agent::renderers::{ByProgram, NoSecrets};
 use quarterdeck_core::render::images::images;
 use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::render::{RenderError, Rendered, Request, render, scope};
@@ -86,7 +86,7 @@ fn render_all(files: &Files, kind: RenderKind) -> Result<Rendered, RenderError> 
         programs: &ByProgram {
             renderers: &Renderers::default(),
             scratch: Path::new("/nonexistent"),
-            scrub: &str::to_owned,
+            secrets: &NoSecrets,
         },
     })
 }

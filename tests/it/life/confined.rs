@@ -16,6 +16,8 @@ change) echo written >>"FOLDER/programs/kustomize" || exit 3 ;;
 read) ls "FOLDER/data" >&2; ls "FOLDER/data/history.db" >&2 || exit 3 ;;
 memory) dd if=/dev/zero of=/dev/null bs=3G count=1 >&2 || exit 3 ;;
 core) [ "$(ulimit -c)" = 0 ] || exit 3 ;;
+others) [ "$$" = 1 ] && grep -q kustomize /proc/1/cmdline && exit 3; exit 5 ;;
+children) setsid sh -c "sleep 3600; true" FOLDER >/dev/null 2>&1 & ;;
 processes) for i in $(seq 700); do sleep 30 >/dev/null 2>&1 & done ;;
 esac
 cat "$2/a.yaml"
@@ -37,6 +39,15 @@ async fn tried(world: &World, what: &str, words: &str) -> String {
 async fn doctor(world: &World) -> Check {
     let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
     checks.into_iter().find(|check| check.name == "renderer confinement").expect("a line of the confinement")
+}
+
+/// Processes that renderers of this world began and that outlived them.
+fn left_behind(world: &World) -> Vec<String> {
+    let folder = world.path("").display().to_string();
+    let words = |process: std::fs::DirEntry| std::fs::read(process.path().join("cmdline")).ok();
+    let all = std::fs::read_dir("/proc").unwrap().flatten().filter_map(words);
+    let all = all.map(|words| String::from_utf8_lossy(&words).replace('\0', " "));
+    all.filter(|words| words.contains("sleep 3600") && words.contains(folder.trim_end_matches('/'))).collect()
 }
 
 /// A world whose shop is a kustomization; the agent runs.
@@ -74,7 +85,14 @@ async fn a_renderer_is_kept_from_the_network_the_files_of_others_and_too_much_me
         tried(&world, "change", hint).await;
         assert!(!world.path("programs/outside").exists(), "written");
         let told = tried(&world, "read", "No such file or directory").await;
-        assert!(told.contains("scratch") && !told.contains("repositories"), "{told}");
+        assert!(!told.contains("scratch") && !told.contains("mirrors"), "{told}");
+        if check.message.contains("no other process: yes") {
+            tried(&world, "others", "exit status: 3").await;
+            let commit =
+                manifests(&world, &[("kustomization.yaml", "# try children\nresources: [a.yaml]\n")], "A child");
+            synced_to(&world, &commit).await;
+            assert_eq!(left_behind(&world), Vec::<String>::new(), "they end with it");
+        }
     } else {
         assert_eq!(check.result, CheckResult::Warning, "{check:?}");
         assert!(check.message.contains("cannot "), "it says why: {check:?}");

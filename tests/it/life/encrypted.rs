@@ -199,10 +199,22 @@ async fn a_chart_is_given_its_files_in_clear_and_none_is_left() {
     let chart = "apiVersion: v2\nname: shop\nversion: 1.0.0\n";
     let mut world = encrypted(KEY, &[("Chart.yaml", chart), ("templates/db.yaml", FIRST)], "").await;
     let path = harness::helm::install(&world.path("")).unwrap();
+    // It says where its files are, before it does anything.
+    let program = world.path("programs/helm");
+    let script = std::fs::read_to_string(&program).unwrap();
+    let noting = "#!/bin/sh\nstat -f -c '%T %n' \"$PWD\" >>\"${0%/*}/folders\"\n";
+    std::fs::write(&program, script.replacen("#!/bin/sh\n", noting, 1)).unwrap();
     world.set("PATH", path);
     world.start_agent().await.unwrap();
     synced_to(&world, &deploy(&world).rev("main")).await;
     assert_eq!(live(&world), Some(first()));
+    let folders = std::fs::read_to_string(world.path("programs/folders")).unwrap();
+    let of_renders: Vec<&str> = folders.lines().filter(|line| line.contains("quarterdeck-render-")).collect();
+    assert!(!of_renders.is_empty() && of_renders.iter().all(|line| line.starts_with("tmpfs ")), "{folders}");
+    let checks: Vec<Check> = world.client().get("/v1/doctor").await.unwrap();
+    let check = checks.into_iter().find(|check| check.name == "decrypted files").unwrap();
+    assert_eq!(check.result, CheckResult::Good);
+    assert!(check.message.starts_with("renderers get them in memory: /"), "{}", check.message);
     let mut seen = vec![("manifests".to_owned(), raw(&world, "/v1/environments/shop/manifests").await)];
     kept(&world.path("data"), &mut seen);
     for (at, text) in seen {

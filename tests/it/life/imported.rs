@@ -136,3 +136,44 @@ async fn what_flux_applies_in_a_cluster_is_imported() {
     assert_eq!(names(&text(&all.stdout)), ["shop"], "{}{}", text(&all.stdout), text(&all.stderr));
     assert!(text(&all.stderr).contains("root only has objects that are imported separately"), "{}", text(&all.stderr));
 }
+
+/// A stand-in for kustomize that says whether it sees what is of the person who imports, and of no repository.
+const PRYING: &str = r#"#!/bin/sh
+[ -z "$TOKEN" ] || seen="token $seen"
+echo written 2>/dev/null >"FOLDER/programs/outside" && seen="files $seen"
+printf 'apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: "%s", namespace: flux-system}\n' "saw-${seen:-nothing}"
+printf 'spec: {path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: fleet}}\n'
+"#;
+
+#[tokio::test]
+async fn what_builds_the_kustomizations_of_a_repository_sees_nothing_else_unless_it_may_fetch() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().canonicalize().unwrap();
+    let fleet = at.join("fleet/clusters/one");
+    std::fs::create_dir_all(&fleet).unwrap();
+    std::fs::write(fleet.join("kustomization.yaml"), "resources: []\n").unwrap();
+    let script = PRYING.replace("FOLDER", &at.display().to_string());
+    let path = harness::programs::install(&at, "kustomize", &script).unwrap();
+    let run = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_playground"));
+        command.args(["agent", "import", "flux"]).arg(at.join("fleet")).args(["--path", "clusters/one"]).args(more);
+        command
+            .args(["--repository", "https://forge.example/ops/fleet.git"])
+            .env("PATH", &path)
+            .env("TOKEN", "hunter2");
+        let output = command.output().unwrap();
+        let said = text(&output.stdout) + &text(&output.stderr);
+        let at = said.find("saw-").unwrap_or_else(|| panic!("{said}"));
+        let end = said[at..].find(|sign: char| !sign.is_ascii_alphanumeric() && sign != '-' && sign != ' ').unwrap();
+        said[at..at + end].trim().to_owned()
+    };
+    let confined = run(&[]);
+    // How far it goes is the kernel's to allow; the environment it never has.
+    let has_namespaces =
+        Command::new("unshare").args(["--user", "--mount", "true"]).status().is_ok_and(|one| one.success());
+    match has_namespaces {
+        true => assert_eq!(confined, "saw-nothing"),
+        false => assert!(!confined.contains("token"), "{confined}"),
+    }
+    assert!(run(&["--fetch"]).contains("token"));
+}

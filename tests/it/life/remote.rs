@@ -4,7 +4,7 @@
 use harness::charts::{ChartRepository, package};
 use harness::git::Counted;
 use harness::kustomize;
-use quarterdeck_shared::protocol::{Check, CheckResult};
+use quarterdeck_shared::protocol::{Check, CheckResult, GcAnswer, GcKind};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -118,6 +118,46 @@ async fn a_base_of_another_repository_is_fetched_once_and_kept() {
     assert_eq!(value(&world, "a").as_deref(), Some("1"));
     manifests(&world, &[("kustomization.yaml", &resource(&format!("{address}//base?ref={moved}")))], "The commit");
     runs(&world, "a", "3").await;
+}
+
+#[tokio::test]
+async fn the_mirror_of_a_base_goes_when_no_environment_may_name_it_and_comes_again() {
+    let mut world = kustomized("resources: []\n", "").await;
+    let address = world.forge.http("ops/base");
+    publish(&world, "1", "v1");
+    let gc = "\n[gc]\nautomatic = false\ndays = 0\n";
+    let head = world.config_head("a test") + gc;
+    let deploy = world.forge.path("ops/deploy").display().to_string();
+    let configured = |world: &World, more: &str| world.configure(&(head.clone() + &application("shop", &deploy, more)));
+    configured(&world, &allows(&address)).unwrap();
+    let takes_it = resource(&format!("{address}//base?ref=v1"));
+    manifests(&world, &[("kustomization.yaml", &takes_it)], "A base at a tag");
+    world.start_agent().await.unwrap();
+    runs(&world, "a", "1").await;
+    let of_base = async || {
+        let answer: GcAnswer = world.client().get("/v1/gc").await.unwrap();
+        let items = answer.items.into_iter().filter(|item| item.kind == GcKind::Mirror && item.name == address);
+        items.map(|item| item.kept).collect::<Vec<_>>()
+    };
+    assert_eq!(of_base().await, [Some("its repository is in the configuration".to_owned())]);
+
+    configured(&world, "").unwrap();
+    world.reload_agent();
+    while of_base().await != [None] {
+        tokio::task::yield_now().await;
+    }
+    let _: Accepted = world.client().post("/v1/gc/delete", &serde_json::json!({})).await.unwrap();
+    while !of_base().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+
+    // Another resource, so that nothing kept is used in its place.
+    configured(&world, &allows(&address)).unwrap();
+    world.reload_agent();
+    let (own, text) = (config_map("own", "2"), format!("{takes_it}- own.yaml\n"));
+    manifests(&world, &[("kustomization.yaml", &text), ("own.yaml", &own)], "The base again");
+    runs(&world, "own", "2").await;
+    assert_eq!(of_base().await, [Some("its repository is in the configuration".to_owned())]);
 }
 
 #[tokio::test]

@@ -227,6 +227,27 @@ async fn plain_manifests_of_a_source_and_an_artifact_are_deployed() {
 }
 
 #[tokio::test]
+async fn an_image_is_written_by_the_keys_that_the_configuration_names() {
+    let (mut world, ..) = several().await;
+    let image = world.image("vendor/podinfo");
+    let template =
+        "apiVersion: v1\nkind: Pod\nmetadata: { name: a }\nspec: { containers: [{ name: a, image: \"@VALUE@\" }] }\n";
+    charts(&world).commit("main", &[("charts/shop/templates/a.yaml", template)], "A pod");
+    deploy(&world).commit("main", &[("envs/prod.yaml", &format!("value: {image}:6.7.0\n"))], "Values");
+    let path = world.path("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let keys = format!("[[application.environment.promote.values]]\nimage = \"{image}\"\nwhole = \"value\"\n");
+    let follow = format!("[[application.follow_image]]\nimage = \"{image}\"\nsemver = \"6.x\"\n");
+    world.configure(&(text + &keys + &follow)).unwrap();
+    let digest = world.registry.publish("vendor/podinfo", "6.8.0", "a");
+    world.start_agent().await.unwrap();
+    let wanted = format!("{image}:6.8.0@{digest}");
+    let is_it = |app: &EnvironmentStatus| app.sync == SyncStatus::Synced && app.images == [wanted.clone()];
+    world.wait_for("the newest image to run", "shop", is_it).await.unwrap();
+    assert_eq!(deploy(&world).file("main", "envs/prod.yaml"), format!("value: {wanted}\n"));
+}
+
+#[tokio::test]
 async fn an_image_is_written_into_the_own_values_of_a_chart_of_a_source() {
     let (mut world, ..) = several().await;
     let image = world.image("vendor/podinfo");

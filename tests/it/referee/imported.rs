@@ -16,8 +16,8 @@ use std::process::Command;
 
 use quarterdeck_agent::charts::ChartFiles;
 use quarterdeck_agent::config::Config;
-use quarterdeck_agent::renderers::ByProgram;
 use quarterdeck_agent::renderers::programs::Renderers;
+use quarterdeck_agent::renderers::{ByProgram, NoSecrets};
 use quarterdeck_core::render::release::{Capabilities, Release};
 use quarterdeck_core::render::{Request, render, scope};
 use quarterdeck_core::tree::Tree;
@@ -214,7 +214,7 @@ fn ours(repository: &Repository, case: &Case, referee: &dyn Referee) -> Result<O
         overlay: &spec.kustomize.overlay,
         jsonnet: &spec.jsonnet,
         release: &Release::new(&case.application, spec, &capabilities),
-        programs: &ByProgram { renderers: &renderers, scratch: scratch.path(), scrub: &str::to_owned },
+        programs: &ByProgram { renderers: &renderers, scratch: scratch.path(), secrets: &NoSecrets },
     });
     let rendered = rendered.map_err(|error| Failure::of(&error).to_string())?;
     let object = |object: Value| (key_in(&object, &spec.namespace), simple(object));

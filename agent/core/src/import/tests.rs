@@ -169,7 +169,7 @@ spec: { url: 'oci://ghcr.io/acme/manifests/', REF }
     let verify = "Kustomization flux-system/shop"
         .replace("Kustomization", "OCIRepository")
         .replace("shop", "manifests")
-        + ": not imported spec.verify: write the public key to a file, and list it in artifact.verify; signatures of charts are not verified";
+        + ": not imported spec.verify: write the public key to a file, and list it in verify of the artifact, or of helm.chart";
     for (reference, artifact, told) in [
         ("ref: {}", json!({}), vec![]),
         ("ref: { tag: latest }", json!({ "tag": "latest" }), vec![]),

@@ -2,7 +2,7 @@
 //! configuration lists, else in the chart's own.
 //!
 //! The repository may stand in the chart's `values.yaml` and the tag in a file of the environment: then that tag is
-//! changed. What other environments read as well is never changed for one of them: where the environment has files of its
+//! changed. A chart with other keys has them in the configuration ([`told`]). What other environments read as well is never changed for one of them: where the environment has files of its
 //! own, one of these has to say the tag. The files of a chart of a registry are no files of the repository: its values are read,
 //! and never changed.
 
@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use super::apart::{set_at, whereabouts};
 use super::edited::Edited;
 use super::manifests::{self, mentions};
-use super::{Edits, Manifests, PromoteError, Promoted, shown, spellings};
+use super::{Edits, Manifests, PromoteError, Promoted, shown, spellings, told};
 use crate::render::RenderError;
 use crate::render::helm::{HelmError, template};
 use crate::tree::links::{Followed, resolve};
 use crate::tree::{TreeEntry, is_lfs_pointer};
 use crate::yaml::YamlError;
-use quarterdeck_shared::application::PromoteBy;
+use quarterdeck_shared::application::{ImageValues, PromoteBy};
 
 /// Into the values of the chart of a folder: as it is rendered after, it has to name the artifact and nothing else of these
 /// images.
@@ -31,7 +31,7 @@ pub(super) fn into_chart(manifests: &Manifests<'_>, folder: &str, images: &[&Pro
             edits.absent.push(image.clone());
             edits.nowhere = Some(PromoteError::NowhereInChart { image, path });
         } else {
-            files.set(image)?;
+            files.set(image, manifests.values)?;
         }
     }
     edits.changed = files.changed;
@@ -96,7 +96,10 @@ impl Values {
     }
 
     /// Makes them name an image.
-    fn set(&mut self, image: &Promoted) -> Result<(), PromoteError> {
+    fn set(&mut self, image: &Promoted, values: &[ImageValues]) -> Result<(), PromoteError> {
+        if let Some(values) = told::of(values, image) {
+            return self.set_told(image, values);
+        }
         // The repository with its tag in one file: the first that has it decides.
         for entry in self.own.iter().chain(self.shared.iter().filter(|_| self.writes_shared)) {
             let (places, changed) = manifests::set_image(&entry.path, &self.contents[&entry.path], image)?;
@@ -124,6 +127,24 @@ impl Values {
         let path = self.own.first().or(self.shared.first()).map_or("values.yaml", |entry| &entry.path).to_owned();
         let at = at.first().map_or_else(|| "image".to_owned(), |keys| keys.join("."));
         Err(PromoteError::NotInValues { image: image.image.clone(), at, path })
+    }
+
+    /// Makes the keys that the configuration names say its version.
+    fn set_told(&mut self, image: &Promoted, values: &ImageValues) -> Result<(), PromoteError> {
+        let files = self.own.iter().chain(self.shared.iter().filter(|_| self.writes_shared));
+        for entry in files {
+            let (places, changed) = told::set(&entry.path, &self.contents[&entry.path], values, image)?;
+            if places > 0 {
+                let path = entry.path.clone();
+                return self.keep(path, changed);
+            }
+        }
+        let image = image.image.clone();
+        if self.own.is_empty() && !self.writes_shared {
+            return Err(PromoteError::NoValuesFile { image });
+        }
+        let path = self.own.first().or(self.shared.first()).map_or("values.yaml", |entry| &entry.path).to_owned();
+        Err(PromoteError::NotInTold { image, keys: told::keys(values), path })
     }
 
     fn keep(&mut self, path: String, changed: Option<Vec<u8>>) -> Result<(), PromoteError> {

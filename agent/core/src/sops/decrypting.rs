@@ -1,6 +1,7 @@
 //! A tree whose encrypted files read as if they were not encrypted: a renderer, and a program that it starts, sees clear text
 //! alone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Clear, Keys, SopsError, decrypt};
@@ -12,6 +13,7 @@ pub struct Decrypting<'a> {
     tree: &'a dyn Tree,
     keys: &'a dyn Keys,
     secrets: Mutex<Confidential>,
+    has_decrypted: AtomicBool,
 }
 
 /// What a file says that cannot be decrypted, to whoever reads it in the tree.
@@ -28,12 +30,18 @@ pub struct StaysEncrypted {
 impl<'a> Decrypting<'a> {
     /// The files of a tree, decrypted with these keys. What `before` hides stays hidden: it may be live still.
     pub fn new(tree: &'a dyn Tree, keys: &'a dyn Keys, before: Option<&Confidential>) -> Self {
-        Self { tree, keys, secrets: Mutex::new(before.map(Confidential::again).unwrap_or_default()) }
+        let secrets = Mutex::new(before.map(Confidential::again).unwrap_or_default());
+        Self { tree, keys, secrets, has_decrypted: AtomicBool::new(false) }
     }
 
     /// The text without what was decrypted so far.
     pub fn scrub(&self, text: &str) -> String {
         self.secrets().scrub(text)
+    }
+
+    /// Whether some file was read that is encrypted in the tree.
+    pub fn has_decrypted(&self) -> bool {
+        self.has_decrypted.load(Ordering::Relaxed)
     }
 
     /// All that was decrypted.
@@ -68,6 +76,7 @@ impl Tree for Decrypting<'_> {
         match decrypt(&entry.path, &content, self.keys) {
             Ok(None) => Ok(content),
             Ok(Some(Clear { content, secrets, exposed })) => {
+                self.has_decrypted.store(true, Ordering::Relaxed);
                 let mut kept = self.secrets();
                 secrets.iter().for_each(|secret| kept.keep_in_messages(secret));
                 exposed.iter().for_each(|secret| kept.keep(secret));

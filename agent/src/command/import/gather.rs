@@ -1,6 +1,6 @@
 //! What is read for an import: the objects of a folder, what its kustomizations build, and what is known of its repository.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,11 +9,13 @@ use anyhow::Context as _;
 use quarterdeck_core::import::{Around, Document, Outcome, Place, Told, builds, files_wanted};
 use quarterdeck_core::render::KUSTOMIZATIONS;
 use quarterdeck_core::yaml;
+use quarterdeck_core::yaml::comments::{self, Comment, Commented};
 use quarterdeck_system::file;
 use quarterdeck_system::program::{self, Limits};
 
 use super::built::{kustomized, objects};
 use super::{From, Import, overlay};
+use crate::renderers::confinement::Confinement;
 use crate::renderers::programs::Renderers;
 
 /// Files of a folder: the largest repositories of manifests that people publish have some ten thousand.
@@ -32,11 +34,16 @@ const KUSTOMIZATIONS_MAX: usize = 20_000;
 const GIT: Limits = Limits { time: Duration::from_secs(10), output_bytes: 64 << 10 };
 
 /// What was read.
+#[derive(Default)]
 pub(super) struct Gathered {
     pub(super) documents: Vec<Document>,
     pub(super) around: Around,
     /// Files that could not be read, and are about it.
     pub(super) unread: Vec<Told>,
+    /// What people wrote beside the objects of a file, by the place of each.
+    pub(super) comments: BTreeMap<Place, Vec<Comment>>,
+    /// Whether kustomize may fetch what kustomizations take from elsewhere.
+    pub(super) fetches: bool,
 }
 
 /// Reads all of it.
@@ -52,10 +59,11 @@ pub(super) fn gather(asked: &Import, folder: &Path) -> anyhow::Result<Gathered> 
         expand: asked.expand,
         ..Around::default()
     };
-    let mut gathered = Gathered { documents: Vec::new(), around, unread: Vec::new() };
+    let mut gathered = Gathered { around, fetches: asked.fetch, ..Gathered::default() };
     if folder == Path::new("-") {
         let bytes = file::read_up_to(Path::new("/dev/stdin"), yaml::TEXT_BYTES_MAX as u64 + 1)?;
         gathered.documents = objects("-", &bytes).context("standard input")?;
+        gathered.comments = commented(&bytes, &gathered.documents);
         return Ok(gathered);
     }
     let root = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
@@ -167,6 +175,19 @@ fn is_jsonnet(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "jsonnet")
 }
 
+/// The comments of documents, each of which begins at a line. Those of a list belong to none of its objects.
+fn commented(text: &[u8], documents: &[Document]) -> BTreeMap<Place, Vec<Comment>> {
+    let text = String::from_utf8_lossy(text);
+    let mut found = BTreeMap::new();
+    for Commented { lines, comments } in comments::of(&text) {
+        let mut of_it = documents.iter().filter(|document| lines.contains(&document.place.line));
+        if let (Some(document), None) = (of_it.next(), of_it.next()) {
+            found.insert(document.place.clone(), comments);
+        }
+    }
+    found
+}
+
 /// Reads a file. One that is no YAML is told where it seems to be about it: a template of a chart.
 fn read(path: &Path, name: &str, into: &mut Gathered) {
     let found = file::read_up_to(path, yaml::TEXT_BYTES_MAX as u64 + 1).map_err(anyhow::Error::from);
@@ -179,7 +200,10 @@ fn read(path: &Path, name: &str, into: &mut Gathered) {
         .map_err(|error| error.to_string())
         .and_then(|bytes| objects(name, bytes).map_err(|error| error.to_string()))
     {
-        Ok(documents) => into.documents.extend(documents),
+        Ok(documents) => {
+            into.comments.extend(commented(text.as_bytes(), &documents));
+            into.documents.extend(documents);
+        }
         Err(error) if is_about_it => into.unread.push(Told {
             place: Place { file: name.to_owned(), line: 0 },
             object: "a file".to_owned(),
@@ -193,7 +217,7 @@ fn read(path: &Path, name: &str, into: &mut Gathered) {
 
 /// Reads a folder, and the folders of the Kustomizations in it, and so on: each as Flux has it in the cluster.
 fn follow(top: &Path, first: &Path, into: &mut Gathered) -> anyhow::Result<()> {
-    let renderers = Renderers::find(std::env::var_os("PATH").as_deref());
+    let renderers = asked_renderers(top, into.fetches);
     let mut seen = BTreeSet::new();
     let mut next = VecDeque::from([(first.to_owned(), None::<Document>)]);
     while let Some((folder, by)) = next.pop_front() {
@@ -205,8 +229,10 @@ fn follow(top: &Path, first: &Path, into: &mut Gathered) -> anyhow::Result<()> {
         if !folder.is_dir() {
             continue;
         }
-        let mut documents = Vec::new();
-        build(&renderers, top, &folder, &mut documents)?;
+        let mut here = Gathered::default();
+        build(&renderers, top, &folder, &mut here)?;
+        into.comments.extend(here.comments);
+        let mut documents = here.documents;
         if let Some(by) = &by {
             let asked = overlay::Asked { by, folder: &folder, renderers: &renderers };
             into.unread.extend(overlay::apply(&asked, &mut documents, &into.documents)?);
@@ -221,22 +247,33 @@ fn follow(top: &Path, first: &Path, into: &mut Gathered) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The programs that build kustomizations of a repository that somebody else may have written: without a network and with no files but
+/// its own, as far as the kernel allows, unless they may fetch.
+fn asked_renderers(top: &Path, fetches: bool) -> Renderers {
+    let renderers = Renderers::find(std::env::var_os("PATH").as_deref());
+    match fetches {
+        true => renderers,
+        false => renderers.confined(&Confinement::find(true, &std::env::temp_dir(), &[]).showing(top)),
+    }
+}
+
 /// A path from the root of the repository.
 fn below(top: &Path, path: &Path) -> String {
     path.strip_prefix(top).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// What Flux makes of a folder: a kustomization is built, and of another folder each file is taken, and each folder in turn.
-fn build(renderers: &Renderers, top: &Path, folder: &Path, into: &mut Vec<Document>) -> anyhow::Result<()> {
+fn build(renderers: &Renderers, top: &Path, folder: &Path, into: &mut Gathered) -> anyhow::Result<()> {
     if KUSTOMIZATIONS.iter().any(|file| folder.join(file).is_file()) {
         let name = below(top, folder);
-        into.extend(kustomized(renderers, folder, &name)?);
+        into.documents.extend(kustomized(renderers, folder, &name)?);
         return Ok(());
     }
-    let mut here = Gathered { documents: Vec::new(), around: Around::default(), unread: Vec::new() };
+    let mut here = Gathered::default();
     let (folders, files) = list(folder)?;
     files.iter().filter(|file| is_manifest(file)).for_each(|file| read(file, &below(top, file), &mut here));
-    into.append(&mut here.documents);
+    into.documents.append(&mut here.documents);
+    into.comments.append(&mut here.comments);
     folders.iter().try_for_each(|folder| build(renderers, top, folder, into))
 }
 

@@ -46,7 +46,7 @@ pub(super) fn gather(asked: &Import, context: &str) -> anyhow::Result<Gathered> 
         expand: asked.expand,
         ..Around::default()
     };
-    let mut gathered = Gathered { documents: Vec::new(), around, unread: Vec::new() };
+    let mut gathered = Gathered { around, ..Gathered::default() };
     let config = ClusterConfig { context: Some(context.to_owned()), ..ClusterConfig::named(Some(context)) };
     runtime.block_on(read(&Cluster::new(config), asked, context, &mut gathered))?;
     Ok(gathered)

@@ -10,15 +10,17 @@ spec:
   destination: { server: 'https://kubernetes.default.svc', namespace: shop }
   source:
     repoURL: https://git.example.org/ops/deploy.git
-    path: charts/shop
+    path: charts/shop # moved in spring
     helm: { valuesObject: { image: { tag: '1.0' }, hosts: [{ name: a }, { name: b }] } }
 ";
 
-const RELEASE: &str = "apiVersion: source.toolkit.fluxcd.io/v1
+const RELEASE: &str = "# The charts of the platform team
+apiVersion: source.toolkit.fluxcd.io/v1
 kind: HelmRepository
 metadata: { name: charts, namespace: apps }
 spec: { url: 'https://charts.example.org' }
 ---
+# Their web
 apiVersion: helm.toolkit.fluxcd.io/v2
 kind: HelmRelease
 metadata: { name: web, namespace: apps }
@@ -56,6 +58,7 @@ impl Folder {
             context: None,
             namespace: None,
             path: None,
+            fetch: false,
             environment: "prod".to_owned(),
             cluster: None,
             automatic: false,

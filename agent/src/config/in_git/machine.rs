@@ -362,7 +362,7 @@ fn of_environment(environment: &EnvironmentSpec, keys: &[PathBuf], say: Say<'_>)
             }
         }
     }
-    let PromotePolicy { by: _, source: _, author: _, message: _, require_signature } = promote;
+    let PromotePolicy { by: _, source: _, author: _, message: _, require_signature, values: _ } = promote;
     for required in require_signature {
         let one = match required {
             RequiredSigner::Key(key) => key,

@@ -219,7 +219,7 @@ impl Limits<'_> {
         if !pull_secrets.is_empty() {
             say(&[Step::Key("pull_secret")], refusal("pull_secret"));
         }
-        let PromotePolicy { by: _, source: _, author: _, message: _, require_signature } = promote;
+        let PromotePolicy { by: _, source: _, author: _, message: _, require_signature, values: _ } = promote;
         if !require_signature.is_empty() {
             say(&[Step::Key("promote"), Step::Key("require_signature")], refusal("require_signature"));
         }

@@ -41,7 +41,7 @@ const OWN: &[(&str, Outcome, &str)] = &[
     ("spec.commonMetadata", Outcome::Not, "the output of helm is deployed unchanged"),
     ("spec.chart.spec.interval", Outcome::Otherwise, "agent.image_interval"),
     ("spec.chart.spec.reconcileStrategy", Outcome::Otherwise, "every change of the chart or its values is deployed"),
-    ("spec.chart.spec.verify", Outcome::Not, "signatures of charts are not verified"),
+    ("spec.chart.spec.verify", Outcome::Not, "write the public key to a file, and list it in helm.chart.verify"),
     ("spec.chart.metadata", Outcome::Otherwise, "there is no HelmChart object"),
     ("spec.driftDetection.ignore", Outcome::Not, "list the fields in the object's annotation quarterdeck.dev/ignore"),
 ];

@@ -38,7 +38,7 @@ pub(super) fn told(document: &Document, imported: &mut Imported) {
     };
     let verify = match document.object["kind"].as_str() {
         Some("OCIRepository") => {
-            "write the public key to a file, and list it in artifact.verify; signatures of charts are not verified"
+            "write the public key to a file, and list it in verify of the artifact, or of helm.chart"
         }
         _ => "signatures of commits and charts are not verified; those of images are, by require_signature",
     };

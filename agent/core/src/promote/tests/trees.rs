@@ -9,7 +9,7 @@ use crate::render::release::Capabilities;
 use crate::tree::Node;
 use crate::tree::layered::Layered;
 use crate::tree::memory::Files;
-use quarterdeck_shared::application::{ChartSpec, FilesSpec, HelmSpec, JsonnetSpec, Overlay};
+use quarterdeck_shared::application::{ChartSpec, FilesSpec, HelmSpec, ImageValues, JsonnetSpec, Overlay};
 
 /// Builds as kustomize does, as far as these tests go: the resources of a folder and of the folders that it names, and the
 /// tags of `images:` for the containers of pods, by the exact name. Of a chart it makes a pod as [`chart_pod`] says.
@@ -38,7 +38,11 @@ impl Programs for Small {
 /// A pod of the image that values name: `image: word`, or its repository, tag and digest, as most charts have it.
 fn chart_pod(values: &serde_json::Value) -> serde_json::Value {
     let text = |key: &str| values["image"][key].as_str().unwrap_or_default().to_owned();
+    let web = |key: &str| values["web"][key].as_str().unwrap_or_default().to_owned();
     let image = match values["image"].as_str() {
+        _ if values["web"]["run"].is_string() => web("run"),
+        _ if values["web"].is_object() && web("sha").is_empty() => format!("{}:{}", web("repo"), web("version")),
+        _ if values["web"].is_object() => format!("{}@{}", web("repo"), web("sha")),
         Some(word) => word.to_owned(),
         None if text("digest").is_empty() => format!("{}:{}", text("repository"), text("tag")),
         None => format!("{}@{}", text("repository"), text("digest")),
@@ -102,6 +106,16 @@ fn promoted_by(
     files: &[(&str, &str)],
     render: RenderKind,
 ) -> Result<Vec<(String, String)>, String> {
+    promoted_told(by, &[], values_files, files, render)
+}
+
+fn promoted_told(
+    by: PromoteBy,
+    values: &[ImageValues],
+    values_files: &[&str],
+    files: &[(&str, &str)],
+    render: RenderKind,
+) -> Result<Vec<(String, String)>, String> {
     let values_files = values_files.iter().map(|path| (*path).to_owned()).collect();
     let spec = &HelmSpec { values_files, ..HelmSpec::default() };
     let capabilities = &|| Ok(Capabilities::default());
@@ -115,6 +129,7 @@ fn promoted_by(
         files: &FilesSpec::default(),
         overlay: &Overlay::default(),
         release,
+        values,
         programs: &Small,
     };
     let (edits, absent) = promote_all(&manifests, &[to(by)])
@@ -210,6 +225,7 @@ fn a_kustomization_names_the_image_as_its_resources_do() {
             files: &FilesSpec::default(),
             overlay: &Overlay::default(),
             release,
+            values: &[],
             programs: &Small,
         };
         let image = if image.contains("nginx") { "nginx" } else { "reg.example/ops/shop" };
@@ -272,6 +288,7 @@ fn promoted_with(overlay: &Overlay, files: &[(&str, &str)]) -> Result<Vec<(Strin
         files: &FilesSpec::default(),
         overlay,
         release: &Release { name: "shop", namespace: "prod", spec, capabilities },
+        values: &[],
         programs: &Small,
     };
     let edits = promote_all(&manifests, &[to(PromoteBy::Tag)]);
@@ -372,7 +389,7 @@ fn a_chart_whose_values_do_not_say_the_version_is_told() {
             PromoteBy::Tag,
             &["envs/prod.yaml"][..],
             &[("apps/shop/values.yaml", apart), ("envs/prod.yaml", "replicas: 2\n")][..],
-            "no values file says the version of reg.example/ops/shop\nhint: write `image.tag` into envs/prod.yaml once; what other environments read as well is not changed",
+            "no values file says the version of reg.example/ops/shop\nhint: write `image.tag` into envs/prod.yaml once, or name other keys of the chart by `promote.values`; what other environments read as well is not changed",
         ),
         (
             PromoteBy::Digest,
@@ -438,6 +455,7 @@ fn promoted_into(
         files: &FilesSpec::default(),
         overlay: &Overlay::default(),
         release,
+        values: &[],
         programs: &Small,
     };
     let (edits, _) = promote_all(&manifests, &[to(PromoteBy::Tag)])
@@ -477,8 +495,18 @@ fn manifests_of_a_source_are_changed_there_and_an_image_of_elsewhere_is_told() {
         let tree = &Files::new(&[("$base/shop/pod.yaml", pod), ("$values/a.yaml", "a: 1\n")]);
         let (path, render, files) = ("$base/shop", RenderKind::Auto, &FilesSpec::default());
         let overlay = &Overlay::default();
-        let manifests =
-            Manifests { tree, path, sources: &sources, into, render, files, overlay, release, programs: &Small };
+        let manifests = Manifests {
+            tree,
+            path,
+            sources: &sources,
+            into,
+            render,
+            files,
+            overlay,
+            release,
+            values: &[],
+            programs: &Small,
+        };
         let promoted = promote_all(&manifests, &[to(PromoteBy::Tag)]);
         promoted.map(|(edits, _)| edits.into_iter().map(|edit| edit.path).collect::<Vec<_>>())
     };
@@ -508,5 +536,43 @@ fn the_values_of_a_chart_of_elsewhere_are_read_and_never_written() {
     assert!(
         told.contains("the environment has none, and the chart is not in the repository\nhint: write the tag"),
         "{told}"
+    );
+}
+
+/// A chart whose templates take the image from keys of its own.
+#[test]
+fn keys_that_are_told_say_the_version_of_an_image() {
+    let chart = |values: &'static str| {
+        [("apps/shop/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n"), ("apps/shop/values.yaml", values)]
+    };
+    let told = |tag: &str, digest: &str, whole: &str| {
+        let [tag, digest, whole] = [tag, digest, whole].map(|keys| (!keys.is_empty()).then(|| keys.to_owned()));
+        vec![ImageValues { image: "reg.example/ops/shop".to_owned(), tag, digest, whole }]
+    };
+    let edit = |text: &str| Ok(vec![("apps/shop/values.yaml".to_owned(), text.to_owned())]);
+    // Without it nobody knows that this is the version.
+    let version = "web: {repo: reg.example/ops/shop, version: \"1.2\", sha: ''} # by hand\n";
+    let nothing = promoted(&chart(version), RenderKind::Helm).unwrap_err();
+    assert!(nothing.contains("by `promote.values`"), "{nothing}");
+    let by = |by, values: &[ImageValues], text| promoted_told(by, values, &[], &chart(text), RenderKind::Helm);
+    let expected = "web: {repo: reg.example/ops/shop, version: \"1.4.0\", sha: ''} # by hand\n";
+    assert_eq!(by(PromoteBy::Tag, &told("web.version", "", ""), version), edit(expected));
+    let digest = to(PromoteBy::TagAndDigest).digest;
+    let both = format!("web: {{repo: reg.example/ops/shop, version: \"1.4.0\", sha: \"{digest}\"}} # by hand\n");
+    assert_eq!(by(PromoteBy::TagAndDigest, &told("web.version", "web.sha", ""), version), edit(&both));
+    let whole = "web: {run: 'reg.example/ops/shop:1.2'}\n";
+    assert_eq!(by(PromoteBy::Tag, &told("", "", "web.run"), whole), edit("web: {run: 'reg.example/ops/shop:1.4.0'}\n"));
+    // The key is in no file, or says another image: nothing is written.
+    for (values, text) in
+        [(told("web.tag", "", ""), version), (told("", "", "web.run"), "web: {run: 'other/shop:1'}\n")]
+    {
+        let missing = by(PromoteBy::Tag, &values, text);
+        assert!(missing.is_err(), "{missing:?}");
+    }
+    let missing = by(PromoteBy::Tag, &told("web.tag", "", ""), version).unwrap_err();
+    assert_eq!(
+        missing,
+        "no values file says the version of reg.example/ops/shop: apps/shop/values.yaml has no web.tag, which promote.values \
+         names\nhint: write web.tag into apps/shop/values.yaml once; what other environments read as well is not changed"
     );
 }
