@@ -14,7 +14,7 @@
 mod charts;
 mod error;
 pub(crate) mod made;
-pub(in crate::render) mod overlay;
+pub(crate) mod overlay;
 mod remote;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

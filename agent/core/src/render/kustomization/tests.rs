@@ -230,7 +230,7 @@ fn what_an_environment_writes_is_taken_as_if_the_file_said_it() {
     ];
     let components = |folder: &str| Overlay { components: vec![folder.to_owned()], ..Overlay::default() };
     let (needs, text) = overlaid(&components("../../parts/tls"), &files).unwrap();
-    assert_eq!(text, "resources:\n- a.yaml\ncomponents:\n- ../../parts/tls\n");
+    assert_eq!(text, "components:\n- ../../parts/tls\nresources:\n- a.yaml\n");
     assert!(needs.files.contains_key("parts/tls/tls.yaml") && needs.inputs.contains("parts/tls"), "{needs:?}");
     for (folder, told) in [
         (
