@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use quarterdeck_core::departure::Departure;
 use quarterdeck_shared::application::{EnvironmentId, SourceName};
-use quarterdeck_shared::revision::Revision;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -28,21 +26,6 @@ pub struct Removal {
     pub namespace: String,
     /// Where its manifests were: another environment of this repository may want the objects now.
     pub repository: String,
-    /// When it left: tells the runs of its hooks from those of another time.
-    #[serde(default)]
-    pub at: Timestamp,
-    /// What was deployed, whose hooks for a deletion run; nothing where nothing was, or they ran.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deployed: Option<Deployed>,
-}
-
-/// What was deployed of an environment when it left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deployed {
-    /// Its revision.
-    pub revision: Revision,
-    /// The digest of what the last sync applied of that; empty where it did not end well.
-    pub content: String,
 }
 
 /// Held by whoever works on an environment for as long as that takes.
@@ -141,16 +124,7 @@ impl Removals {
         Some((owed.turn.clone(), stop))
     }
 
-    /// The hooks of one ran, and do not again.
-    pub fn hooks_ran(&self, environment: &EnvironmentId) {
-        let mut known = self.lock();
-        if let Some(owed) = known.owed.get_mut(environment).filter(|owed| owed.removal.deployed.is_some()) {
-            owed.removal.deployed = None;
-            self.write(&known);
-        }
-    }
-
-    /// Why one is not done yet, or how far it is.
+    /// Why one is not done yet.
     pub fn waits(&self, environment: &EnvironmentId, why: &str) {
         if let Some(owed) = self.lock().owed.get_mut(environment).filter(|owed| owed.why != why) {
             why.clone_into(&mut owed.why);
@@ -198,11 +172,6 @@ mod tests {
             cluster: None,
             namespace: "shop".to_owned(),
             repository: "/srv/fleet".to_owned(),
-            at: Timestamp::UNIX_EPOCH,
-            deployed: Some(Deployed {
-                revision: format!("main@sha1:{}", "1".repeat(40)).parse().unwrap(),
-                content: "sha256:1".to_owned(),
-            }),
         };
         let id = removal.environment.clone();
         let removals = open();
@@ -210,9 +179,7 @@ mod tests {
         assert_eq!(removals.departure(&id), Some(Departure::Deleted));
         assert_eq!(removals.departure(&id), None, "told once");
         let again = open();
-        assert_eq!(again.owed(), std::slice::from_ref(&removal));
-        again.hooks_ran(&id);
-        assert_eq!(open().owed(), [Removal { deployed: None, ..removal }], "also by the next run");
+        assert_eq!(again.owed(), [removal]);
         assert_eq!(again.lines(&"teams".parse().unwrap()), ["shop/prod"]);
         again.waits(&id, "the cluster is away");
         assert_eq!(again.lines(&"teams".parse().unwrap()), ["shop/prod: the cluster is away"]);
@@ -221,10 +188,6 @@ mod tests {
         assert!(again.begin(&id, &CancellationToken::new()).is_none(), "begun once");
         assert!(again.take_back(&id).is_some() && stop.is_cancelled());
         assert!(open().owed().is_empty() && again.take_back(&id).is_none());
-        // As an earlier version wrote it.
-        let before = r#"[{"environment":"shop/prod","source":"teams","cluster":null,"namespace":"shop","repository":"/srv/fleet"}]"#;
-        std::fs::write(dir.path().join("removals.json"), before).unwrap();
-        assert_eq!(open().owed().len(), 1);
         std::fs::write(dir.path().join("removals.json"), "{").unwrap();
         assert!(open().owed().is_empty());
     }

@@ -27,9 +27,8 @@ use quarterdeck_core::departure::{self, Departure};
 use quarterdeck_git::{CommitId, GitError};
 use quarterdeck_shared::application::{ApplicationName, EnvironmentId, SourceName};
 use quarterdeck_shared::error::chain;
-use quarterdeck_shared::event::{Event, SyncRecord};
-use quarterdeck_shared::snapshot::{ApplicationSourceStatus, DefinedIn, EnvironmentStatus, Key, Object};
-use quarterdeck_shared::status::Phase;
+use quarterdeck_shared::event::Event;
+use quarterdeck_shared::snapshot::{ApplicationSourceStatus, DefinedIn, Key, Object};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -43,7 +42,7 @@ use crate::configuration;
 use crate::context::Context;
 use crate::journal::fact::Fact;
 use crate::poll::Repository;
-use crate::removals::{Deployed, Removal};
+use crate::removals::Removal;
 use crate::supervise;
 
 /// Lines of an event: a person reads some; the log of the agent has all.
@@ -385,8 +384,6 @@ impl Known {
                 cluster: spec.cluster.clone(),
                 namespace: spec.namespace.clone(),
                 repository: spec.repository.clone(),
-                at: Timestamp::now(),
-                deployed: snapshot.environment(id).and_then(|status| deployed(&status)),
             })
         };
         let deleted = deleted.filter_map(removal).collect();
@@ -471,14 +468,6 @@ async fn poke(repository: Arc<Repository>, news: Arc<Notify>, stop: Cancellation
             () = stop.cancelled() => return,
         }
     }
-}
-
-/// What is deployed of an environment that leaves.
-fn deployed(status: &EnvironmentStatus) -> Option<Deployed> {
-    let revision = status.revision.clone()?;
-    let is_it = |sync: &&SyncRecord| sync.phase == Phase::Succeeded && sync.revision.is_same_content(&revision);
-    let content = status.last_sync.as_ref().filter(is_it).map(|sync| sync.content.clone()).unwrap_or_default();
-    Some(Deployed { revision, content })
 }
 
 #[cfg(test)]

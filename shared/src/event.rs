@@ -229,9 +229,6 @@ pub enum Event {
         environment: EnvironmentId,
         /// How many objects were deleted.
         deleted: u64,
-        /// How many hooks for a deletion succeeded.
-        #[serde(default, skip_serializing_if = "is_zero")]
-        hooks: u64,
         /// Those that stay, each with why.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         kept: Vec<String>,
@@ -496,10 +493,4 @@ pub enum Event {
         /// What to do.
         hint: String,
     },
-}
-
-// Serde hands a reference.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }

@@ -52,15 +52,10 @@ pub fn describe(event: &Event) -> EventText<'_> {
         Event::ApplicationSourceRefused { source, message } => {
             (Tone::Bad, format!("applications of {source} refused"), message)
         }
-        Event::EnvironmentPruned { environment, deleted, hooks, kept, .. } => {
-            let done = match hooks {
-                0 => String::new(),
-                1 => ", 1 hook done".to_owned(),
-                hooks => format!(", {hooks} hooks done"),
-            };
+        Event::EnvironmentPruned { environment, deleted, kept, .. } => {
             let left = if kept.is_empty() { String::new() } else { format!("; {} left", kept.len()) };
             let kept: &str = kept.first().map_or("", String::as_str);
-            (Tone::Plain, format!("objects of removed environment {environment}: {deleted} pruned{done}{left}"), kept)
+            (Tone::Plain, format!("objects of removed environment {environment}: {deleted} pruned{left}"), kept)
         }
         Event::EnvironmentNotPruned { environment, message, .. } => {
             (Tone::Bad, format!("objects of removed environment {environment} are not pruned yet"), message)

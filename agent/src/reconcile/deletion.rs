@@ -1,4 +1,4 @@
-//! All objects of an environment are deleted, since a person wants that (those of one that left a source: [`super::remove`]): the hooks of its chart for a deletion, its objects in the
+//! All objects of an environment are deleted, since a person wants that: the hooks of its chart for a deletion, its objects in the
 //! order in which what needs another goes before it, and the hooks after that.
 //!
 //! The environment is suspended before, so that nothing brings them back but a person who resumes it. What was asked for is in its
@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use quarterdeck_core::hooks::{Event as HookEvent, Hook, Wanted};
-use quarterdeck_core::render::Rendered;
 use quarterdeck_core::sync::plan::Memory;
 use quarterdeck_kubernetes::{ClusterError, Executed, Far, Options, PlannedSync};
 use quarterdeck_shared::change::{self, Plan};
@@ -73,7 +72,10 @@ pub(super) async fn run(
     let (news, progress) = watch::channel(Progress::Deleting { done: 0, of: planned.size() as u32, hook: None });
     let patches = [Patch::Deletion(Box::new(begun.clone())), Patch::Progress(Some(progress.borrow().clone()))];
     context.journal.record(patches.map(|patch| Fact::patch(name, patch)).into()).await?;
-    let tell = |far: Far| drop(news.send_replace(self::progress(far)));
+    let tell = |Far { done, total, hook, .. }: Far| {
+        let (done, of) = (done as u32, total as u32);
+        drop(news.send_replace(Progress::Deleting { done, of, hook: hook.map(Box::new) }));
+    };
     let stop = || stopped(context, environment);
     let is_stopped = || stop().is_some();
     let executing = environment.cluster.execute_until(planned, &tell, &is_stopped);
@@ -123,24 +125,8 @@ async fn hooks(
 ) -> Result<Vec<Hook>, ReconcileError> {
     let Some(revision) = &status.revision else { return Ok(Vec::new()) };
     let rendered = chart_tests::deployed(context, environment, revision).await?;
-    Ok(of_deletion(rendered))
-}
-
-/// The hooks of what was rendered that run with a deletion.
-pub(super) fn of_deletion(rendered: Rendered) -> Vec<Hook> {
     let is_of_deletion = |hook: &Hook| hook.moments.iter().any(|moment| moment.event == HookEvent::Delete);
-    rendered.on_demand.into_iter().filter(is_of_deletion).collect()
-}
-
-/// These hooks as those of a deletion that was asked for then. One that is cut off goes on with them, and another one begins anew.
-pub(super) fn wanted(hooks: Vec<Hook>, at: Timestamp) -> Arc<Wanted> {
-    let id = at.as_nanosecond().to_string();
-    Arc::new(Wanted { hooks, content: format!("deletion {id}"), rollback: false, deletion: Some(id) })
-}
-
-/// How far a deletion is.
-pub(super) fn progress(Far { done, total, hook, .. }: Far) -> Progress {
-    Progress::Deleting { done: done as u32, of: total as u32, hook: hook.map(Box::new) }
+    Ok(rendered.on_demand.into_iter().filter(is_of_deletion).collect())
 }
 
 async fn planned(
@@ -150,12 +136,14 @@ async fn planned(
     hooks: Vec<Hook>,
     at: Timestamp,
 ) -> Result<PlannedSync, ReconcileError> {
+    let id = at.as_nanosecond().to_string();
+    let wanted = Wanted { hooks, content: format!("deletion {id}"), rollback: false, deletion: Some(id) };
     let options = Options {
         create_namespace: false,
         prune: true,
         wipes: true,
         fresh: true,
-        hooks: Some(wanted(hooks, at)),
+        hooks: Some(Arc::new(wanted)),
         neighbours: Some(Arc::new(neighbours::all(context, &Place::of(environment)).await)),
         ..options(environment, None)
     };

@@ -270,7 +270,7 @@ pub(super) async fn keep_applied(context: &Context, id: &EnvironmentId, revision
     }
 }
 
-/// What a sync applied, by the digest that history has of it; the newest of the revision where that is empty.
+/// What a sync applied, by the digest that history has of it.
 pub(super) async fn applied(
     context: &Context,
     id: &EnvironmentId,
@@ -281,10 +281,7 @@ pub(super) async fn applied(
     let (renders, id, revision, content) = (context.renders.clone(), id.clone(), revision.clone(), content.to_owned());
     let reading = tokio::task::spawn_blocking(move || {
         let read = |(_, bytes): (String, Vec<u8>)| entry::read(&bytes).ok()?.outcome(before.as_deref()).ok()?.ok();
-        renders
-            .of_sync(&id, &revision, "")
-            .filter_map(read)
-            .find(|rendered| content.is_empty() || execute::content(rendered) == content)
+        renders.of_sync(&id, &revision, "").filter_map(read).find(|rendered| execute::content(rendered) == content)
     });
     reading.await.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))
 }

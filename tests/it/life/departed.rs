@@ -1,9 +1,7 @@
 //! Environments that leave a source: their objects are deleted where the source says so, and nothing else is.
 
 use quarterdeck_shared::event::{Event, EventRecord};
-use quarterdeck_shared::status::Phase;
 
-use super::chart_hooks::{commit, job, jobs};
 use super::sources::{FILES, changes, configure, defined, fleet, gone, in_force, sailing, source, status};
 use super::*;
 
@@ -43,9 +41,8 @@ async fn told(world: &World, wanted: impl Fn(&Event) -> Option<String>) -> Strin
 
 async fn pruned(world: &World) -> String {
     let text = |event: &Event| match event {
-        Event::EnvironmentPruned { source, environment, deleted, hooks, kept } => {
-            let hooks = if *hooks > 0 { format!(", {hooks} hooks done") } else { String::new() };
-            Some(format!("{source} {environment}: {deleted} deleted{hooks}; {}", kept.join("; ")))
+        Event::EnvironmentPruned { source, environment, deleted, kept } => {
+            Some(format!("{source} {environment}: {deleted} deleted; {}", kept.join("; ")))
         }
         _ => None,
     };
@@ -212,91 +209,4 @@ async fn what_comes_again_before_it_is_pruned_is_operated_and_a_source_that_prun
     settled(&world).await;
     world.cluster.back().await;
     assert_eq!(value(&world, "a").as_deref(), Some("one"), "it stays");
-}
-
-/// The same where the shop is a chart with these hooks.
-async fn hooked(drain: &str) -> World {
-    let mut world = sailing().await;
-    world.kill_agent();
-    let path = harness::helm::install(&world.path("")).unwrap();
-    world.set("PATH", path);
-    let (before, after) = (job("drain", "pre-delete", "", drain), job("after", "post-delete", "", "[\"true\"]"));
-    let templates = [("a", config_map("a", "one")), ("drain", before), ("after", after)];
-    let texts: Vec<_> = templates.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let commit = commit(&world, &texts, "A chart with hooks");
-    let cart = defined(&world, "cart", "");
-    fleet(&world).commit("main", &[("applications/cart.toml", &cart)], "A cart");
-    configure(&world, &source(&world, "fleet", PRUNED));
-    world.start_agent().await.unwrap();
-    synced_to(&world, &commit).await;
-    let is_recorded = |app: &EnvironmentStatus| {
-        let is_it = |sync: &quarterdeck_shared::event::SyncRecord| {
-            sync.revision.commit.as_str() == commit && sync.phase == Phase::Succeeded
-        };
-        app.last_sync.as_ref().is_some_and(is_it)
-    };
-    world.wait_for("the sync to be recorded", "shop", is_recorded).await.unwrap();
-    world.wait_for("the cart", "cart", |app| app.sync == SyncStatus::Synced).await.unwrap();
-    world
-}
-
-/// Waits until the removal of the shop says this in the source.
-async fn says(world: &World, words: &str) -> String {
-    let line = |state: &State| {
-        let lines = &status(state, "fleet")?.pruning;
-        lines.iter().find(|line| line.starts_with("shop/prod: ") && line.contains(words)).cloned()
-    };
-    world.wait(words, line).await.unwrap()
-}
-
-#[tokio::test]
-async fn hooks_for_a_deletion_run_around_it_once_also_over_a_restart() {
-    let mut world = hooked("[\"sleep\", \"10\"]").await;
-    no_shop(&world);
-    gone(&world, "shop").await;
-    let line = says(&world, "running").await;
-    let words = "shop/prod: deleting 0 of 1, waiting for hook Job/drain (pre-delete, weight 0): running: 1 active";
-    assert_eq!(line, words);
-    assert_eq!((value(&world, "a").as_deref(), jobs(&world, "after")), (Some("one"), 0), "the hook comes first");
-    world.kill_agent();
-    world.start_agent().await.unwrap();
-    assert_eq!(pruned(&world).await, "fleet shop/prod: 1 deleted, 2 hooks done; ");
-    settled(&world).await;
-    assert_eq!((value(&world, "a"), jobs(&world, "drain"), jobs(&world, "after")), (None, 1, 1));
-    assert!(world.cluster.get("configmaps", "shop", "quarterdeck-shop.prod").is_none(), "its inventory goes with it");
-}
-
-#[tokio::test]
-async fn a_hook_that_fails_keeps_the_objects_and_who_comes_again_ends_it() {
-    let world = hooked("[\"false\"]").await;
-    no_shop(&world);
-    gone(&world, "shop").await;
-    let text = |event: &Event| match event {
-        Event::EnvironmentNotPruned { message, hint, .. } => Some(format!("{message}; {hint}")),
-        _ => None,
-    };
-    let why = told(&world, text).await;
-    let words = "Job/drain (apps/shop/templates/drain.yaml): pre-delete hook failed: BackoffLimitExceeded";
-    assert!(why.starts_with(words) && why.ends_with("; read its log: kubectl -n shop logs job/drain"), "{why}");
-    assert_eq!((value(&world, "a").as_deref(), jobs(&world, "after")), (Some("one"), 0));
-    fleet(&world).commit("main", &[("applications/shop.toml", &defined(&world, "shop", ""))], "The shop again");
-    settled(&world).await;
-    world.wait_for("the shop again", "shop", |app| app.sync == SyncStatus::Synced).await.unwrap();
-    assert_eq!(value(&world, "a").as_deref(), Some("one"));
-}
-
-#[tokio::test]
-async fn where_what_ran_is_not_kept_nothing_is_deleted_and_that_is_told() {
-    let mut world = hooked("[\"true\"]").await;
-    world.cluster.away().await;
-    no_shop(&world);
-    gone(&world, "shop").await;
-    world.kill_agent();
-    std::fs::remove_dir_all(world.path("data/renders")).unwrap();
-    world.cluster.back().await;
-    world.start_agent().await.unwrap();
-    let line = says(&world, "nothing was deleted").await;
-    let begin = "shop/prod: nothing was deleted: its hooks are not known, since what it ran (main@";
-    assert!(line.starts_with(begin) && line.ends_with(") is not kept"), "{line}");
-    assert_eq!((value(&world, "a").as_deref(), jobs(&world, "drain")), (Some("one"), 0));
 }

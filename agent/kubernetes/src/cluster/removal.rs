@@ -1,5 +1,4 @@
-//! The end of an environment that is not operated any more: what it applied is deleted, with its inventory, between the hooks of
-//! what was deployed for that.
+//! The end of an environment that is not operated any more: what it applied is deleted, with its inventory.
 //!
 //! It is planned as any other prune is, so that the same stays: what something else lives in, what another environment wants,
 //! what says that it is to be kept. Until the last object is gone the inventory names what is left.
@@ -9,11 +8,9 @@ use std::sync::Arc;
 use quarterdeck_shared::application::EnvironmentId;
 use quarterdeck_shared::change::Action;
 
-use crate::apply::Far;
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
 use crate::options::Options;
-use quarterdeck_core::hooks::Wanted;
 use quarterdeck_core::sync::neighbours::Neighbours;
 use quarterdeck_core::sync::plan::{Memory, Refusal};
 
@@ -22,8 +19,6 @@ use quarterdeck_core::sync::plan::{Memory, Refusal};
 pub struct Removed {
     /// How many were deleted by this.
     pub deleted: usize,
-    /// How many hooks succeeded.
-    pub hooks: usize,
     /// What stays, each with why.
     pub kept: Vec<String>,
     /// What is not gone yet, or could not be seen.
@@ -34,11 +29,8 @@ pub struct Removed {
     pub stopped: bool,
 }
 
-/// Who is told how far it is, and who says that it is to stop.
-pub(crate) type Watched<'a> = (&'a (dyn Fn(Far) + Send + Sync), &'a (dyn Fn() -> bool + Send + Sync));
-
 impl Cluster {
-    /// Deletes the objects of an environment, between these hooks. Told again and again it does the rest.
+    /// Deletes the objects of an environment. Told again and again it does the rest.
     ///
     /// # Errors
     /// Where the cluster could not be asked.
@@ -47,21 +39,19 @@ impl Cluster {
         environment: &EnvironmentId,
         namespace: &str,
         neighbours: Neighbours,
-        hooks: Option<Arc<Wanted>>,
-        (tell, stop): Watched<'_>,
+        stop: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Removed, ClusterError> {
         let options = Options {
             namespace: namespace.to_owned(),
             prune: true,
             wipes: true,
             fresh: true,
-            hooks,
             neighbours: Some(Arc::new(neighbours)),
             ..Options::default()
         };
         let planned = self.plan(environment, &[], &Memory::new(), &options).await;
         let removed = match planned {
-            Ok(planned) => self.removed(planned, namespace, (tell, stop)).await,
+            Ok(planned) => self.removed(planned, namespace, stop).await,
             Err(error) => Err(error),
         };
         // What is left is nobody's to watch.
@@ -73,7 +63,7 @@ impl Cluster {
         &self,
         planned: crate::planned::PlannedSync,
         namespace: &str,
-        (tell, stop): Watched<'_>,
+        stop: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Removed, ClusterError> {
         let environment = planned.environment.clone();
         let inventories = &self.0.inventories;
@@ -88,10 +78,9 @@ impl Cluster {
             }
             (planned.after, planned.changes, planned.undone)
         } else {
-            let executed = self.execute_until(planned, tell, stop).await?;
+            let executed = self.execute_until(planned, &|_| {}, stop).await?;
             removed.failed = executed.failed.first().cloned();
             removed.stopped = executed.stopped;
-            removed.hooks = executed.hooks;
             (executed.after, executed.changes, executed.undone)
         };
         removed.deleted = changes.iter().filter(|change| change.action == Action::Prune).count();
