@@ -14,7 +14,7 @@ pub mod files;
 pub mod finding;
 mod follow;
 pub mod forge;
-mod git_source;
+pub mod git_source;
 mod guards;
 pub mod health;
 mod helm;

@@ -51,7 +51,7 @@ impl ConfigurationStatus {
             Some(commit) => format!("commit {} stays in use", commit.short()),
             None => "only the local file is in use".to_owned(),
         };
-        Some(format!("configuration in git is not up to date, {meanwhile}: {error}"))
+        Some(format!("configuration in git is not in use, {meanwhile}: {error}"))
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(status.trouble(), None);
         assert_eq!(status.place(), "quarterdeck.toml of https://forge/ops/fleet.git not read yet");
         status.error = Some("a:1:1: one\na:2:1: two".to_owned());
-        let words = "configuration in git is not up to date, only the local file is in use: a:1:1: one; a:2:1: two";
+        let words = "configuration in git is not in use, only the local file is in use: a:1:1: one; a:2:1: two";
         assert_eq!(status.trouble().as_deref(), Some(words));
         status.commit = Some("1f3c2a9d".repeat(5).parse().unwrap());
         assert_eq!(status.place(), "quarterdeck.toml of https://forge/ops/fleet.git at 1f3c2a9");

@@ -298,7 +298,7 @@ async fn a_start_without_the_repository_runs_what_was_in_force_and_the_first_one
     let now = in_git(&state).unwrap();
     assert_eq!((now.commit.as_ref().unwrap().as_str(), now.kept), (&*good, true));
     let check = doctor(&world).await;
-    let expected = format!("configuration in git is not up to date, commit {} stays in use: repository", &good[..7]);
+    let expected = format!("configuration in git is not in use, commit {} stays in use: repository", &good[..7]);
     assert!(check.result == CheckResult::Bad && check.message.starts_with(&expected), "{check:?}");
     let commit = manifests(&world, &[("a.yaml", &config_map("a", "two"))], "Another value");
     synced_to(&world, &commit).await;
@@ -313,7 +313,7 @@ async fn a_start_without_the_repository_runs_what_was_in_force_and_the_first_one
     assert_eq!(value(&world, "a").as_deref(), Some("two"), "what it applied stays");
     let check = doctor(&world).await;
     assert!(
-        check.message.starts_with("configuration in git is not up to date, only the local file is in use"),
+        check.message.starts_with("configuration in git is not in use, only the local file is in use"),
         "{check:?}"
     );
 
