@@ -6,7 +6,6 @@ mod clients;
 mod conformance;
 mod engines;
 mod forge;
-mod from_nothing;
 mod git;
 mod job;
 mod life;
