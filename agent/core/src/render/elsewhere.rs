@@ -11,25 +11,34 @@ use crate::charts::address::Repository;
 use crate::render::built::BuildFailure;
 use crate::tree::Tree;
 
-/// Gives what is allowed by name and pinned. All calls block.
+/// Gives what is allowed by name and pinned; what is not given names nothing. All calls block.
 pub trait Elsewhere: Send + Sync {
     /// The files of a repository at a tag or a commit.
     ///
     /// # Errors
     /// Where it is not named by the configuration, has no such tag or commit, or cannot be fetched.
-    fn repository(&self, repository: &str, reference: &str) -> Result<Taken, Refusal>;
+    fn repository(&self, repository: &str, reference: &str) -> Result<Taken, Refusal> {
+        let _ = (repository, reference);
+        Err(Refusal::NotNamed)
+    }
 
     /// A file of a web server.
     ///
     /// # Errors
     /// As [`Elsewhere::repository`]; also where it is not what it must be.
-    fn file(&self, url: &str) -> Result<Vec<u8>, Refusal>;
+    fn file(&self, url: &str) -> Result<Vec<u8>, Refusal> {
+        let _ = url;
+        Err(Refusal::NotNamed)
+    }
 
     /// The files of a chart of exactly this version.
     ///
     /// # Errors
     /// As [`Elsewhere::repository`].
-    fn chart(&self, repository: &str, name: &str, version: &str) -> Result<Taken, Refusal>;
+    fn chart(&self, repository: &str, name: &str, version: &str) -> Result<Taken, Refusal> {
+        let _ = (repository, name, version);
+        Err(Refusal::NotNamed)
+    }
 
     /// The archive of a chart of exactly this version, which another chart depends on; `named` is what the configuration says of
     /// its repository.
@@ -76,16 +85,4 @@ pub enum Refusal {
 /// Gives nothing: the configuration names nothing.
 pub struct Nowhere;
 
-impl Elsewhere for Nowhere {
-    fn repository(&self, _: &str, _: &str) -> Result<Taken, Refusal> {
-        Err(Refusal::NotNamed)
-    }
-
-    fn file(&self, _: &str) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::NotNamed)
-    }
-
-    fn chart(&self, _: &str, _: &str, _: &str) -> Result<Taken, Refusal> {
-        Err(Refusal::NotNamed)
-    }
-}
+impl Elsewhere for Nowhere {}

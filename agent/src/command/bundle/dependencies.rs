@@ -49,18 +49,6 @@ struct Kept {
 }
 
 impl Elsewhere for Kept {
-    fn repository(&self, _: &str, _: &str) -> Result<Taken, Refusal> {
-        Err(Refusal::NotNamed)
-    }
-
-    fn file(&self, _: &str) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::NotNamed)
-    }
-
-    fn chart(&self, _: &str, _: &str, _: &str) -> Result<Taken, Refusal> {
-        Err(Refusal::NotNamed)
-    }
-
     fn dependency(
         &self,
         _: &DependencyRepository,

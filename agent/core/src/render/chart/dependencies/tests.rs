@@ -26,18 +26,6 @@ impl Hint for Away {
 }
 
 impl Elsewhere for Shelf {
-    fn repository(&self, _: &str, _: &str) -> Result<Taken, Refusal> {
-        Err(Refusal::NotNamed)
-    }
-
-    fn file(&self, _: &str) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal::NotNamed)
-    }
-
-    fn chart(&self, _: &str, _: &str, _: &str) -> Result<Taken, Refusal> {
-        Err(Refusal::NotNamed)
-    }
-
     fn dependency(
         &self,
         named: &DependencyRepository,
