@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use quarterdeck_container::charts::archive;
 use quarterdeck_core::charts::address::Repository;
 use quarterdeck_core::render::chart::{ChartError, archives};
-use quarterdeck_core::render::elsewhere::{Elsewhere, Packaged, Refusal, Taken};
+use quarterdeck_core::render::elsewhere::{Elsewhere, Packaged, Refusal};
 use quarterdeck_core::tree::Tree;
 use quarterdeck_shared::application::{DependencyRepository, EnvironmentSpec};
 

@@ -8,7 +8,7 @@ use super::super::{DEPENDENCIES_MAX, chart};
 use super::*;
 use crate::charts::address::Repository;
 use crate::render::built::BuildFailure;
-use crate::render::elsewhere::{Packaged, Refusal, Taken};
+use crate::render::elsewhere::{Packaged, Refusal};
 use crate::tree::memory::Files;
 
 /// Has some charts, and notes which were asked for.
