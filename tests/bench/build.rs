@@ -87,7 +87,7 @@ impl Yard {
         Ok(Self { agent, small, tested, large, parts: parts.clone(), image, _forge: forge })
     }
 
-    /// Sets a tag and wakes the agent, as a hook of a forge does; gives the run at its end, with the milliseconds from the
+    /// Sets a tag and asks the agent to look, as `git push && qd refresh` does; gives the run at its end, with the milliseconds from the
     /// wake to the first stage and to the end.
     async fn deliver(&self, application: &str, tag: &str) -> anyhow::Result<(RunStatus, f64, f64)> {
         let repo = match application {
