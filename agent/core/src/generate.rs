@@ -187,7 +187,7 @@ impl By<'_> {
             Self::Element(element) => element.values.get(wanted.name)?,
             Self::Word(word) => return Some((*word).to_owned()),
         };
-        Some(wanted.functions.iter().fold(value.clone(), |value, function| function.of(&value)))
+        Some(wanted.functions.iter().fold(value.clone(), |value, function| function.apply(&value)))
     }
 }
 

@@ -20,8 +20,8 @@ mod kustomize;
 mod manifests;
 
 mod apart;
+mod by_keys;
 mod places;
-mod told;
 
 mod edited;
 mod splice;

@@ -42,7 +42,7 @@ impl Function {
     }
 
     /// What it makes of a text.
-    pub fn of(&self, text: &str) -> String {
+    pub fn apply(&self, text: &str) -> String {
         match self {
             Self::Lower => text.to_lowercase(),
             Self::Upper => text.to_uppercase(),
@@ -96,7 +96,7 @@ mod tests {
             ("", "a", None),
         ] {
             let function = Function::parse(written);
-            assert_eq!(function.as_ref().map(|function| function.of(text)).as_deref(), wanted, "{written}");
+            assert_eq!(function.as_ref().map(|function| function.apply(text)).as_deref(), wanted, "{written}");
             if let Some(function) = function {
                 assert_eq!((function.to_string().as_str(), function.can_be_written()), (written, true));
             }

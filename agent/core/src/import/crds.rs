@@ -16,10 +16,10 @@ struct Field {
 
 /// Fields that change nothing in the places where they are tried, and why that is right.
 const SAME: &[(&str, &str, &str)] = &[
-    ("Application", "spec.source.kustomize.commonAnnotationsEnvsubst", "it is for annotations, and told there"),
+    ("Application", "spec.source.kustomize.commonAnnotationsEnvsubst", "it is for annotations, and reported there"),
     ("Application", "spec.source.kustomize.forceCommonAnnotations", "what an environment writes always goes first"),
     ("Application", "spec.source.kustomize.forceCommonLabels", "what an environment writes always goes first"),
-    ("Application", "spec.source.kustomize.ignoreMissingComponents", "it is for components, and told there"),
+    ("Application", "spec.source.kustomize.ignoreMissingComponents", "it is for components, and reported there"),
     ("Application", "spec.source.kustomize.labelIncludeTemplates", "it is for labels"),
     ("Application", "spec.source.kustomize.labelWithoutSelector", "it is for labels"),
     ("Application", "spec.source.kustomize.patches", "an entry without a patch says nothing"),
@@ -27,11 +27,11 @@ const SAME: &[(&str, &str, &str)] = &[
     ("Application", "spec.source.ref", "the name by which other sources mean it; here there are none"),
     ("ApplicationSet", "spec.goTemplateOptions", "a parameter that is missing is always told"),
     ("AppProject", "spec.destinations", "without a cluster or a namespace it limits nothing"),
-    ("Kustomization", "spec.ignoreMissingComponents", "it is for components, and told there"),
+    ("Kustomization", "spec.ignoreMissingComponents", "it is for components, and reported there"),
     ("Kustomization", "spec.sourceRef.apiVersion", "the kind says it"),
     ("HelmRelease", "spec.chart.spec.sourceRef.apiVersion", "the kind says it"),
     ("HelmRepository", "spec.type", "the address says it"),
-    ("OCIRepository", "spec.ref.semverFilter", "it is for a range, and told there"),
+    ("OCIRepository", "spec.ref.semverFilter", "it is for a range, and reported there"),
 ];
 
 fn fields(text: &str) -> Vec<Field> {

@@ -2,7 +2,7 @@
 //! configuration lists, else in the chart's own.
 //!
 //! The repository may stand in the chart's `values.yaml` and the tag in a file of the environment: then that tag is
-//! changed. A chart with other keys has them in the configuration ([`told`]). What other environments read as well is never changed for one of them: where the environment has files of its
+//! changed. A chart with other keys has them in the configuration ([`by_keys`]). What other environments read as well is never changed for one of them: where the environment has files of its
 //! own, one of these has to say the tag. The files of a chart of a registry are no files of the repository: its values are read,
 //! and never changed.
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::apart::{set_at, whereabouts};
 use super::edited::Edited;
 use super::manifests::{self, mentions};
-use super::{Edits, Manifests, PromoteError, Promoted, shown, spellings, told};
+use super::{Edits, Manifests, PromoteError, Promoted, by_keys, shown, spellings};
 use crate::render::RenderError;
 use crate::render::helm::{HelmError, template};
 use crate::tree::links::{Followed, resolve};
@@ -97,7 +97,7 @@ impl Values {
 
     /// Makes them name an image.
     fn set(&mut self, image: &Promoted, values: &[ImageValues]) -> Result<(), PromoteError> {
-        if let Some(values) = told::of(values, image) {
+        if let Some(values) = by_keys::values_of(values, image) {
             return self.set_told(image, values);
         }
         // The repository with its tag in one file: the first that has it decides.
@@ -133,7 +133,7 @@ impl Values {
     fn set_told(&mut self, image: &Promoted, values: &ImageValues) -> Result<(), PromoteError> {
         let files = self.own.iter().chain(self.shared.iter().filter(|_| self.writes_shared));
         for entry in files {
-            let (places, changed) = told::set(&entry.path, &self.contents[&entry.path], values, image)?;
+            let (places, changed) = by_keys::set(&entry.path, &self.contents[&entry.path], values, image)?;
             if places > 0 {
                 let path = entry.path.clone();
                 return self.keep(path, changed);
@@ -144,7 +144,7 @@ impl Values {
             return Err(PromoteError::NoValuesFile { image });
         }
         let path = self.own.first().or(self.shared.first()).map_or("values.yaml", |entry| &entry.path).to_owned();
-        Err(PromoteError::NotInTold { image, keys: told::keys(values), path })
+        Err(PromoteError::NotInTold { image, keys: by_keys::keys(values), path })
     }
 
     fn keep(&mut self, path: String, changed: Option<Vec<u8>>) -> Result<(), PromoteError> {

@@ -153,7 +153,7 @@ pub(crate) fn template(
     let fetching = Fetching { from: dependencies, elsewhere: programs.elsewhere() };
     let chart = chart::chart(tree, folder, values_files, packaged.is_none().then_some(fetching));
     let mut chart = chart.map_err(|error| wrong(error.into()))?;
-    file_parameters::take(tree, &release.spec.file_parameters, &mut chart).map_err(wrong)?;
+    file_parameters::add(tree, &release.spec.file_parameters, &mut chart).map_err(wrong)?;
     let built = programs.helm(tree, &chart, release).map_err(|error| wrong(error.into()))?;
     Ok((built, chart))
 }

@@ -10,7 +10,7 @@ use super::expression::Expression;
 /// # Errors
 /// The expression that is not known.
 pub(super) fn expand(value: &Value, parameters: &Map<String, Value>, is_go: bool) -> Result<Value, String> {
-    with(value, &mut |expression| Expression::read(expression, is_go)?.of(parameters))
+    with(value, &mut |expression| Expression::read(expression, is_go)?.evaluate(parameters))
 }
 
 /// The value with what is found for each expression in its place.

@@ -45,7 +45,7 @@ impl Expression {
     }
 
     /// What it is of these parameters.
-    pub(super) fn of(&self, parameters: &Map<String, Value>) -> Option<String> {
+    pub(super) fn evaluate(&self, parameters: &Map<String, Value>) -> Option<String> {
         let value = match &self.keys[..] {
             // `values.a` of a list is an element's map.
             [one] => parameters.get(one).or_else(|| within(parameters, &one.split('.').collect::<Vec<_>>())),
@@ -54,7 +54,7 @@ impl Expression {
                 .or_else(|| parameters.get(&self.key())),
         };
         let text = shown(value?)?;
-        Some(self.functions.iter().fold(text, |text, function| function.of(&text)))
+        Some(self.functions.iter().fold(text, |text, function| function.apply(&text)))
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) enum Found {
 ///
 /// # Errors
 /// Why it has none.
-pub(super) fn of(generator: &Value, known: Known<'_>) -> Result<Vec<Table>, String> {
+pub(super) fn read(generator: &Value, known: Known<'_>) -> Result<Vec<Table>, String> {
     let fields = generator.as_object().into_iter().flatten();
     let named: Vec<(&String, &Value)> = fields.filter(|(key, _)| *key != "template").collect();
     let [(kind, of)] = named[..] else {
@@ -82,7 +82,7 @@ pub(super) fn of(generator: &Value, known: Known<'_>) -> Result<Vec<Table>, Stri
                 if is_of_another(one) {
                     return Err("a generator of the matrix has parameters of the other in it".to_owned());
                 }
-                self::of(one, known)
+                self::read(one, known)
             });
             return Ok(all.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect());
         }
@@ -108,11 +108,11 @@ fn is_of_another(generator: &Value) -> bool {
 fn merge(generators: &[Value], keys: &Value, known: Known<'_>) -> Result<Vec<Table>, String> {
     let keys: Vec<&str> = keys.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let Some((first, others)) = generators.split_first() else { return Ok(Vec::new()) };
-    let mut tables = of(first, known)?;
+    let mut tables = read(first, known)?;
     for other in others {
         let mut table = match &other["list"] {
             Value::Null => {
-                let [table] = <[Table; 1]>::try_from(of(other, known)?)
+                let [table] = <[Table; 1]>::try_from(read(other, known)?)
                     .map_err(|_| "a matrix is merged into another generator".to_owned())?;
                 table
             }

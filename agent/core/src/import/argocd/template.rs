@@ -71,7 +71,7 @@ impl Reading<'_> {
         let Known { around, .. } = self.known;
         let own_cluster = around.cluster.clone().unwrap_or_else(|| OWN_CLUSTER.to_owned());
         let template = set::template_of(self.generator, &self.document.object["spec"]["template"]);
-        let mut tables = tables::of(self.generator, self.known)?;
+        let mut tables = tables::read(self.generator, self.known)?;
         let object = self.object(&template, &mut tables, &own_cluster)?;
         let mut scratch = Imported::default();
         let document = Document { place: self.document.place.clone(), object };

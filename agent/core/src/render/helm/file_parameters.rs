@@ -14,7 +14,7 @@ pub fn place(parameter: &FileParameter) -> String {
 }
 
 /// Takes the files of parameters into what a chart is rendered from.
-pub(super) fn take(tree: &dyn Tree, parameters: &[FileParameter], chart: &mut Chart) -> Result<(), HelmError> {
+pub(super) fn add(tree: &dyn Tree, parameters: &[FileParameter], chart: &mut Chart) -> Result<(), HelmError> {
     for parameter in parameters {
         let (at, mut way) = (place(parameter), Vec::new());
         let found = resolve_noting(tree, &at, &mut way);

@@ -8,7 +8,7 @@ use super::{PromoteError, Promoted};
 use crate::yaml::tree::Node;
 
 /// What the configuration says of an image.
-pub(super) fn of<'v>(all: &'v [ImageValues], image: &Promoted) -> Option<&'v ImageValues> {
+pub(super) fn values_of<'v>(all: &'v [ImageValues], image: &Promoted) -> Option<&'v ImageValues> {
     all.iter().find(|one| manifests::name_of(&one.image, &image.image) == Some(one.image.as_str()))
 }
 
